@@ -1,0 +1,49 @@
+# Every target makes the environment first: uv from PyPI into a local .venv, dependencies pinned with hashes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DISTRIBUTIONS := contracts store sync_worker
+
+.PHONY: help demo test lint format types bench soak clean lock env
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+env: $(READY)
+
+$(READY): requirements/dev.txt $(DISTRIBUTIONS:%=%/pyproject.toml)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Syncline needs Python 3.11 or later: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e ./%)
+	touch $@
+
+lock: $(READY) ## pin requirements/dev.in anew
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url --upgrade requirements/dev.in -o requirements/dev.txt
+
+demo: $(READY) ## the main job on real text, in a minute; leaves demo-data/ to try `syncline search` on
+	$(BIN)/syncline demo --data demo-data
+
+test: $(READY) ## all that CI runs
+	$(BIN)/python -m tests.run
+
+lint: $(READY) ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY) ## let ruff write it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## each figure as a ratio to the raw library doing the same in the same run
+	$(BIN)/python -m tests.benchmarks
+
+soak: $(READY) ## the long versions of the crash tests
+	$(BIN)/python -m pytest tests/crash --soak -p no:cacheprovider
+
+clean: ## remove the environment and all that was made
+	rm -rf $(VENV) demo-data .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+"""Drift: where the index and the source really disagree, and the report of a walk."""
+
+import uuid
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from syncline_contracts.identity import Ref
+
+
+class DriftKind(StrEnum):
+    """What is wrong with a document's points."""
+
+    MISSING = "missing"
+    """The source holds it, the index has no head of it."""
+    STALE = "stale"
+    """The index holds another state than the source: revision, content hash or expiry differ."""
+    ORPHAN = "orphan"
+    """The index holds what the source does not, or deleted."""
+    WRONG_MODEL = "wrong_model"
+    """Embedded with another model than the one in use."""
+    PASSAGE_GAP = "passage_gap"
+    """Passages of a document are missing, or there are more than its head says."""
+    CORRUPT = "corrupt"
+    """The vector is not what the text embeds to (found by sampling)."""
+
+
+class Finding(BaseModel):
+    """One document that drifted. `seen` says what each side held; times are µs since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: DriftKind
+    document: uuid.UUID
+    tenant: str
+    namespace: tuple[str, ...]
+    key: str
+    segment: int
+    source_revision: int | None
+    index_revision: int | None
+    expires_at: int
+    """The expiry that a repair event must name: of the row, or of the point where there is no row."""
+    detail: str
+    since: int
+    """The newest revision that takes part: the disagreement is at most as old as this."""
+
+    @property
+    def ref(self) -> Ref:
+        """The document it is about."""
+        return Ref(self.tenant, self.namespace, self.key)
+
+
+class DriftReport(BaseModel):
+    """The outcome of a walk: what was compared, what was found, what could not be told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    started_at: int
+    seconds: float
+    documents: int
+    """Source heads that were compared, tombstones included."""
+    points: int
+    """Index points that were compared."""
+    sampled: int = 0
+    """Vectors that were recomputed and compared."""
+    young: int = 0
+    """Differences left alone because their writes may still be in flight."""
+    findings: tuple[Finding, ...] = ()
+    repaired: int = 0
+    """Repair events that were written."""
+    refused: str | None = None
+    """Why the walk could not tell, or refused to repair; None when all went well."""
+
+    @property
+    def by_kind(self) -> dict[DriftKind, int]:
+        """How many documents drifted, for each kind that was found."""
+        counts: dict[DriftKind, int] = {}
+        for finding in self.findings:
+            counts[finding.kind] = counts.get(finding.kind, 0) + 1
+        return counts

@@ -1,0 +1,1 @@
+"""The document store: documents in, search out, and an index that follows."""

@@ -1,0 +1,120 @@
+"""A document in its three shapes: what is to be written, the row as stored, and what the app is given."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from syncline_contracts.event import ChangeEvent
+from syncline_contracts.identity import Namespace, Ref
+from syncline_contracts.revision import NEVER
+
+HASH_BYTES = 16
+NO_CONTENT = bytes(HASH_BYTES)
+"""The content hash of a tombstone."""
+INDEX_AS_NAMESPACE = ""
+"""`index_spec` of a document that is indexed as its namespace's settings say."""
+INDEX_NOT = "false"
+"""`index_spec` of a document that is kept out of the index. Any other spec is a JSON list of paths."""
+
+
+def canonical(value: Mapping[str, Any]) -> str:
+    """A JSON object as text: keys sorted, no white space. Raises ValueError for NaN and infinities, TypeError for what JSON lacks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_hash(text: str | None) -> bytes:
+    """16 bytes that tell one value from another: BLAKE2b of the canonical text, zeros for a tombstone."""
+    return NO_CONTENT if text is None else hashlib.blake2b(text.encode(), digest_size=HASH_BYTES).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A document's new state and its outbox event, to land together or not at all.
+
+    `value` is canonical JSON text, None for a deletion. The event's id is the row's write_id; its revision and expires_at
+    are the row's.
+    """
+
+    value: str | None
+    content_hash: bytes
+    index_spec: str
+    event: ChangeEvent
+    ttl: int | None = None
+    """Seconds that the row lives in the storage, None for ever; a tombstone's is the grace."""
+
+    @property
+    def ref(self) -> Ref:
+        """The document that is written."""
+        return self.event.ref
+
+    @property
+    def revision(self) -> int:
+        """The row's write timestamp, µs since 1970."""
+        return self.event.revision
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A document's row as the storage holds it, tombstones included. Times are µs since 1970."""
+
+    ref: Ref
+    revision: int
+    value: str | None
+    content_hash: bytes
+    write_id: uuid.UUID
+    deleted: bool
+    index_spec: str
+    expires_at: int
+    created_at: int
+    updated_at: int
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """What decides which of two states is the later: (revision, expires_at)."""
+        return self.revision, self.expires_at
+
+    def gone(self, now: int) -> bool:
+        """Expired, whatever the storage's own TTL says: readers treat it as absent."""
+        return self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as the app is given it."""
+
+    namespace: Namespace
+    key: str
+    value: dict[str, Any]
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Row) -> "Document":
+        """Read a living row. The row must hold a value."""
+        if row.value is None:
+            raise ValueError(f"{row.ref} is a tombstone")
+        return cls(
+            namespace=row.ref.namespace,
+            key=row.ref.key,
+            value=json.loads(row.value),
+            revision=row.revision,
+            created_at=moment(row.created_at),
+            updated_at=moment(row.updated_at),
+            expires_at=None if row.expires_at == NEVER else moment(row.expires_at),
+        )
+
+
+def moment(microseconds: int) -> datetime:
+    """µs since 1970 as an aware datetime, UTC."""
+    return datetime.fromtimestamp(microseconds / 1e6, UTC)
+
+
+def living(row: Row | None, now: int) -> Row | None:
+    """The row if it is there, not deleted and not expired."""
+    return None if row is None or row.deleted or row.gone(now) else row

@@ -1,0 +1,237 @@
+"""What the store asks of a storage engine. Shaped for CQL; SQLite follows.
+
+No method exposes a transaction, a cursor, a count(*) or an update of an outbox row: each is one statement, one batch or
+one LWT in CQL. All are async unless marked sync. Every method may raise StorageUnavailable. Times are µs since 1970.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from syncline_contracts.dead_letter import Closed, DeadLetter
+from syncline_contracts.errors import SynclineError
+from syncline_contracts.event import ChangeEvent
+from syncline_contracts.identity import Namespace, Ref
+
+from syncline_store.document import Row, Write
+
+# ------------------------------------------------------------------ values
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The document and its outbox row are durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The write may or may not have landed; writing it again as it is does no harm."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing of this write landed, and writing it again would end the same."""
+
+    error: SynclineError
+
+
+WriteOutcome = Stored | Unknown | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Page[T]:
+    """Some items in order, and the cursor that continues behind them: opaque text, None at the end.
+
+    A page may be empty and still have a cursor.
+    """
+
+    items: Sequence[T]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pos:
+    """Where an outbox row stands in its shard: by time, ties broken by bytes that only the engine understands."""
+
+    at: int
+    tie: bytes = b""
+
+    def __str__(self) -> str:
+        return f"{self.at}-{self.tie.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An event with its place."""
+
+    shard: int
+    pos: Pos
+    event: ChangeEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to publish a shard, until `until`. A later owner's epoch is higher; the mark comes with the lease."""
+
+    shard: int
+    owner: str
+    epoch: int
+    until: int
+    mark: Pos | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceSettings:
+    """What is fixed at a namespace's first write (`buckets`) and how its documents are indexed (`fields`).
+
+    `fields` are paths into the value (``"text"``, ``"author.name"``, ``"$"`` for the whole value).
+    """
+
+    buckets: int = 8
+    fields: tuple[str, ...] = ("$",)
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Columns of n documents, tombstones included: what is needed to compare, and their refs.
+
+    `ids` and `content_hashes` are the 16 bytes of each as two big-endian uint64 columns.
+    """
+
+    refs: Sequence[Ref] = field(repr=False)
+    ids: npt.NDArray[np.uint64] = field(repr=False)  # [n, 2]
+    content_hashes: npt.NDArray[np.uint64] = field(repr=False)  # [n, 2]
+    revisions: npt.NDArray[np.int64]  # [n]
+    expires_at: npt.NDArray[np.int64]  # [n]
+    deleted: npt.NDArray[np.bool_]  # [n]
+    indexed: npt.NDArray[np.bool_]  # [n], False where the index_spec keeps the document out of the index
+    segments: npt.NDArray[np.int16]  # [n]
+
+    def __len__(self) -> int:
+        return len(self.revisions)
+
+
+# ------------------------------------------------------------------ the engine's parts
+
+
+class Documents(Protocol):
+    """The documents' rows."""
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[WriteOutcome]:
+        """Write each document and its outbox row, both or neither. The greatest revision of a document wins, whenever it comes.
+
+        Equal revision: the same columns with a later expires_at extend the row's life; anything else changes nothing. The outbox
+        row is written in every case. `created_at` keeps the first write's time, deletions between included.
+        """
+
+    async def read(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        """The rows as they are now, tombstones and expired ones included, in the order asked; None where there is none."""
+
+    async def scan(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Row]:
+        """The rows at and below a prefix in (namespace, key) order, tombstones included, `limit` rows at most."""
+
+    def heads(self, first: int, last: int, block: int = 10_000) -> AsyncIterator[Heads]:
+        """Heads of the segments first..last (inclusive), in blocks of at most `block` rows, in no order."""
+
+    def segment(self, ref: Ref) -> int:
+        """Sync. The segment of a document, 0..4095: where `heads` will find it."""
+
+    async def estimate(self) -> int:
+        """About how many documents there are, tombstones included. Never a full scan."""
+
+
+class Namespaces(Protocol):
+    """The directory of namespaces."""
+
+    async def ensure(self, tenant: str, namespace: Namespace, wanted: NamespaceSettings) -> NamespaceSettings:
+        """The namespace's settings; the first writer's win. Raises nothing when they differ from `wanted`."""
+
+    async def get(self, tenant: str, namespace: Namespace) -> NamespaceSettings | None:
+        """The settings, None where nothing was ever written."""
+
+    async def list(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Namespace]:
+        """Namespaces at and below a prefix, in order."""
+
+
+class Outbox(Protocol):
+    """Insert-only rows in shards. Progress is the lease's mark alone."""
+
+    @property
+    def shards(self) -> int:
+        """How many there are: 0..shards-1."""
+
+    async def append(self, events: Sequence[ChangeEvent], due: int | None = None) -> None:
+        """Rows without a document write (deferral, repair, replay); with `due`, placed at that time, which may be in the future."""
+
+    async def read(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[OutboxRow]:
+        """Rows with after < pos <= until, in order, `limit` at most. Fewer than `limit` means that there are no more now."""
+
+
+class Leases(Protocol):
+    """Who may publish a shard, and how far it was published."""
+
+    async def acquire(self, shard: int, owner: str, life: int) -> Lease | None:
+        """Take a free, expired or own lease for `life` µs: epoch + 1. None while another's lives."""
+
+    async def renew(self, lease: Lease, life: int) -> Lease | None:
+        """Prolong it, None once the epoch is no longer ours."""
+
+    async def checkpoint(self, lease: Lease, mark: Pos) -> bool:
+        """Move the mark forward; a mark further back changes nothing. False once the epoch is no longer ours."""
+
+    async def release(self, lease: Lease) -> None:
+        """Let others have it at once. The mark stays."""
+
+    async def marks(self) -> Mapping[int, Pos | None]:
+        """Every shard's mark; None where nothing was ever published."""
+
+
+class DeadLetters(Protocol):
+    """Letters, open and closed."""
+
+    async def add(self, letters: Sequence[DeadLetter]) -> None:
+        """Durable on return. One open letter a document: a further one takes its place, keeping id and first_at, adding attempts."""
+
+    async def get(self, letter: uuid.UUID) -> DeadLetter | None:
+        """One letter, closed ones included."""
+
+    async def scan(self, after: str | None, limit: int, *, closed: bool = False) -> Page[DeadLetter]:
+        """Open letters (with `closed`, all of them), oldest first."""
+
+    async def close(self, letters: Sequence[uuid.UUID], why: Closed, note: str | None = None) -> int:
+        """Close open letters; how many were. A closed one is left as it is."""
+
+    async def resolve(self, versions: Mapping[uuid.UUID, int]) -> int:
+        """Close as resolved the open letters of these documents whose revision is not above the one given."""
+
+
+class Engine(Protocol):
+    """A storage engine, open until `aclose`."""
+
+    @property
+    def documents(self) -> Documents: ...
+    @property
+    def namespaces(self) -> Namespaces: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def leases(self) -> Leases: ...
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+
+    async def migrate(self) -> None:
+        """Bring the schema to this version; idempotent, safe with two at once. Raises SchemaTooNew."""
+
+    async def clock(self) -> int:
+        """The server's clock. An engine in this process gives the later of its clock and its newest revision."""
+
+    async def expire(self, now: int) -> int:
+        """What a TTL does by itself in CQL: remove rows and outbox rows whose life has ended. How many were removed."""
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of files and connections."""

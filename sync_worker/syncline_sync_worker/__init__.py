@@ -1,0 +1,1 @@
+"""Relay, handler, reconciler and the command line."""
