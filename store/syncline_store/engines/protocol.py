@@ -7,7 +7,7 @@ one LWT in CQL. All are async unless marked sync. Every method may raise Storage
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from syncline_contracts.event import ChangeEvent
 from syncline_contracts.identity import Namespace, Ref
 
 from syncline_store.document import Row, Write
+
+T = TypeVar("T")
 
 # ------------------------------------------------------------------ values
 
@@ -44,7 +46,7 @@ WriteOutcome = Stored | Unknown | Refused
 
 
 @dataclass(frozen=True, slots=True)
-class Page[T]:
+class Page(Generic[T]):
     """Some items in order, and the cursor that continues behind them: opaque text, None at the end.
 
     A page may be empty and still have a cursor.
@@ -122,6 +124,10 @@ class Heads:
 class Documents(Protocol):
     """The documents' rows."""
 
+    @property
+    def lateness(self) -> int:
+        """By how many µs a row may become readable after its event. 0: both at once. An absent row is believed only after it."""
+
     async def write(self, writes: Sequence[Write]) -> Sequence[WriteOutcome]:
         """Write each document and its outbox row, both or neither. The greatest revision of a document wins, whenever it comes.
 
@@ -164,6 +170,10 @@ class Outbox(Protocol):
     @property
     def shards(self) -> int:
         """How many there are: 0..shards-1."""
+
+    @property
+    def lateness(self) -> int:
+        """By how many µs a row may become readable after the time in its pos: the relay's overlaps need not reach further back."""
 
     async def append(self, events: Sequence[ChangeEvent], due: int | None = None) -> None:
         """Rows without a document write (deferral, repair, replay); with `due`, placed at that time, which may be in the future."""

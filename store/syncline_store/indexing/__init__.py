@@ -1,1 +1,1 @@
-""""""
+"""From an event to points in the index: the steps of the handler, whatever the transport."""
