@@ -11,11 +11,11 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from syncline_contracts.dead_letter import Closed, DeadLetter
 from syncline_contracts.errors import SynclineError
 from syncline_contracts.event import ChangeEvent
 from syncline_contracts.identity import Namespace, Ref
-
 from syncline_store.document import Row, Write
 
 T = TypeVar("T")
