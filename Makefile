@@ -11,16 +11,17 @@ help: ## what there is to make
 
 env: $(READY)
 
-$(READY): requirements/dev.txt $(DISTRIBUTIONS:%=%/pyproject.toml)
+$(READY): requirements/uv.txt requirements/dev.txt $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Syncline needs Python 3.11 or later: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e ./%)
 	touch $@
 
 lock: $(READY) ## pin requirements/dev.in anew
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url --upgrade requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade requirements/uv.in -o requirements/uv.txt
 
 demo: $(READY) ## the main job on real text, in a minute; leaves demo-data/ to try `syncline search` on
 	$(BIN)/syncline demo --data demo-data
