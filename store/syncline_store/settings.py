@@ -1,0 +1,158 @@
+"""Settings of the store: plain frozen models. Nothing here reads the environment or a file; the caller does, or has no need to."""
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from syncline_contracts.errors import ConfigurationError
+
+SQLITE = "sqlite:///"
+MEMORY = ":memory:"
+PATH = "path:"
+EMBEDDERS = ("wordllama",)
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """A group of settings: frozen, and a name that does not exist is refused instead of ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class LimitSettings(Settings):
+    """What a document may be. Bytes are of UTF-8; `value_bytes` counts the canonical JSON text."""
+
+    tenant_bytes: Count = 128
+    namespace_parts: Annotated[int, Field(ge=1, le=10)] = 10
+    namespace_part_bytes: Count = 256
+    key_bytes: Count = 1024
+    value_bytes: Count = 1_000_000
+    depth: Annotated[int, Field(ge=1, le=200)] = 64
+    """Objects and lists inside each other, the value itself included."""
+
+
+class GroupSettings(Settings):
+    """How much of what arrives while a write is in flight goes together into the next one."""
+
+    max_items: Count = 64
+    max_bytes: Count = 1_000_000
+
+
+class IndexingSettings(Settings):
+    """How documents become points."""
+
+    passage_tokens: Annotated[int, Field(ge=16)] = 256
+    """A passage's length at most; an embedder that takes less has its way."""
+    max_batch: Count = 256
+    """Documents that are handled together."""
+    attempts: Count = 3
+    """How often a document that is refused is tried before it becomes a dead letter."""
+
+
+class StoreSettings(Settings):
+    """Everything that `open_store` needs to know. Durations are seconds."""
+
+    store: str = "sqlite:///syncline-data/documents.db"
+    """``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``sqlite:///:memory:``."""
+    index: str = "path:./syncline-data/index"
+    """``path:FOLDER`` (in this process), ``:memory:``, or a Qdrant server's ``http(s)://host:6333``."""
+    index_api_key: SecretStr | None = None
+    collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")] = "syncline"
+    indexing: Literal["inline", "relay"] | None = None
+    """Who indexes: the put itself, or relay and worker. None: inline where the index is local."""
+    embedder: str = "wordllama:256"
+    """``wordllama:DIMENSIONS`` (64, 128 or 256)."""
+    tombstone_grace: Seconds = 7 * 24 * 3600.0
+    """How long a deletion stays known, in the storage and in the index."""
+    write_deadline: Seconds = 10.0
+    """How long a write whose outcome is unknown is repeated before the caller is told so."""
+    catch_up_interval: Seconds = 60.0
+    """How often inline indexing looks for what a failure or another process left behind."""
+    read_ahead: Count = 500
+    """Rows that a listing reads at a time."""
+    limits: LimitSettings = LimitSettings()
+    group_commit: GroupSettings = GroupSettings()
+    inline_indexing: GroupSettings = GroupSettings(max_bytes=4_000_000)
+    """How many puts share a batch when they index inline."""
+    indexing_settings: IndexingSettings = IndexingSettings()
+
+    @field_validator("store")
+    @classmethod
+    def _store_is_known(cls, url: str) -> str:
+        if not url.startswith(SQLITE) or url == SQLITE or "?" in url or "#" in url:
+            raise ValueError("must be sqlite:///PATH (four slashes for an absolute path) or sqlite:///:memory:")
+        return url
+
+    @field_validator("index")
+    @classmethod
+    def _index_is_known(cls, url: str) -> str:
+        if url == MEMORY or (url.startswith(PATH) and url != PATH):
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be path:FOLDER, :memory: or the URL of a Qdrant server such as http://localhost:6333")
+        if parts.username or parts.password:
+            raise ValueError("must not hold a user or password: put the key into index_api_key")
+        return url
+
+    @field_validator("embedder")
+    @classmethod
+    def _embedder_is_known(cls, embedder: str) -> str:
+        kind, _, size = embedder.partition(":")
+        if kind not in EMBEDDERS:
+            raise ValueError(f"must begin with one of {', '.join(EMBEDDERS)}; an embedder of your own is given to open_store(embedder=...)")
+        if size not in ("", "64", "128", "256"):
+            raise ValueError("wordllama has 64, 128 or 256 dimensions: say wordllama:256")
+        return embedder
+
+    @model_validator(mode="after")
+    def _grace_outlives_attempts(self) -> Self:
+        if self.tombstone_grace <= self.write_deadline:
+            raise ValueError("tombstone_grace must be longer than write_deadline: give it hours or days")
+        return self
+
+    @property
+    def sqlite_path(self) -> str:
+        """The file that `store` names, or ``:memory:``."""
+        return self.store.removeprefix(SQLITE)
+
+    @property
+    def local_index(self) -> bool:
+        """The index lives in this process, and no other may open it."""
+        return self.index == MEMORY or self.index.startswith(PATH)
+
+    @property
+    def inline(self) -> bool:
+        """A put returns once the index has it."""
+        return self.indexing == "inline" or (self.indexing is None and self.local_index)
+
+    @property
+    def tombstone_grace_us(self) -> int:
+        """The grace in microseconds, the unit of all times inside."""
+        return int(self.tombstone_grace * 1e6)
+
+    @property
+    def embedder_dimensions(self) -> int:
+        """What the embedder's name asks for."""
+        return int(self.embedder.partition(":")[2] or 256)
+
+
+def explain(error: ValidationError) -> ConfigurationError:
+    """Say which settings are wrong and what they must be, without showing their values."""
+    problems = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = ".".join(map(str, problem["loc"])) or "settings"
+        said = "there is no such setting" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{name}: {said}")
+    return ConfigurationError("; ".join(problems))
+
+
+def store_settings(**given: object) -> StoreSettings:
+    """Settings from keyword arguments. Raises ConfigurationError that names each wrong one and the remedy."""
+    try:
+        return StoreSettings.model_validate(given)
+    except ValidationError as error:
+        raise explain(error) from None
