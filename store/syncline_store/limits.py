@@ -1,0 +1,198 @@
+"""What a document may be: checked before anything is written, and refused with an error that names the field.
+
+`json.dumps` alone is too kind: it turns the number 1 as an object's key into "1", a tuple into a list, and cuts nothing off a
+cycle. What is stored must be what was given, so that is refused here.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from syncline_contracts.errors import InvalidDocument, InvalidQuery
+from syncline_contracts.identity import Namespace, Ref
+from syncline_store.document import INDEX_AS_NAMESPACE, INDEX_NOT, canonical
+from syncline_store.settings import LimitSettings
+
+INTEGERS = range(-(2**63), 2**63)
+"""What every part that a number passes through can hold."""
+MAX_TTL = 630_720_000
+"""Seconds: the longest TTL (20 years) that ScyllaDB and Cassandra take."""
+
+_Path = tuple[Any, ...]
+"""Where in a value: ``(parent path, name or position)``, ``()`` for the value itself."""
+
+
+def checked_ref(tenant: str, namespace: Sequence[str], key: str, limits: LimitSettings) -> Ref:
+    """The reference, if each part keeps its limit. Raises InvalidDocument."""
+    _check_text("key", key, limits.key_bytes)
+    return Ref(checked_tenant(tenant, limits), checked_namespace(namespace, limits), key)
+
+
+def checked_tenant(tenant: str, limits: LimitSettings) -> str:
+    """Raises InvalidDocument unless it is a short, printable, non-empty string."""
+    _check_text("tenant", tenant, limits.tenant_bytes)
+    if not tenant.isprintable():
+        raise InvalidDocument("tenant", "must not hold control characters")
+    return tenant
+
+
+def checked_namespace(namespace: Sequence[str], limits: LimitSettings) -> Namespace:
+    """One to ten non-empty parts. Raises InvalidDocument."""
+    if not namespace:
+        raise InvalidDocument("namespace", "must have at least one part, such as ('notes',)")
+    return _checked_parts(namespace, limits)
+
+
+def checked_prefix(prefix: Sequence[str], limits: LimitSettings) -> Namespace:
+    """A namespace, or () for everything that the tenant has. Raises InvalidDocument."""
+    return _checked_parts(prefix, limits)
+
+
+def checked_value(value: dict[str, Any], limits: LimitSettings) -> str:
+    """The value as canonical JSON text. Raises InvalidDocument that names the field, ``value.price`` or ``value.tags[3]``."""
+    if not isinstance(value, dict):
+        raise InvalidDocument("value", f"must be a JSON object (a dict), not {_name(value)}")
+    _walk(value, limits.depth)
+    text = canonical(value)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidDocument(_find_surrogate(value), "holds half of a surrogate pair, which UTF-8 cannot: repair the text") from None
+    if size > limits.value_bytes:
+        raise InvalidDocument("value", f"is {size:,} bytes as JSON, {limits.value_bytes:,} at most: split it into several documents")
+    return text
+
+
+def checked_index(index: bool | Sequence[str] | None) -> str:  # noqa: FBT001 - the words of the public face: index=False
+    """The row's index_spec: None as the namespace says, False not at all, or paths into the value. Raises InvalidDocument."""
+    if index is None or index is True:
+        return INDEX_AS_NAMESPACE
+    if index is False:
+        return INDEX_NOT
+    if isinstance(index, str) or not index:
+        raise InvalidDocument("index", "must be None, False or a list of paths such as ['title', 'body.text']")
+    for number, path in enumerate(index):
+        _check_text(f"index[{number}]", path, 1024)
+    return json.dumps(list(index), ensure_ascii=False)
+
+
+def checked_ttl(ttl: float | None) -> int | None:
+    """Whole seconds, rounded up. Raises InvalidDocument."""
+    if ttl is None:
+        return None
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl <= MAX_TTL:
+        raise InvalidDocument("ttl", f"must be seconds, more than 0 and {MAX_TTL:,} (20 years) at most")
+    return math.ceil(ttl)
+
+
+def checked_limit(limit: int, most: int, field: str = "limit") -> int:
+    """Raises InvalidQuery unless 1..most."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
+        raise InvalidQuery(field, f"must be 1 to {most:,}")
+    return limit
+
+
+def checked_offset(offset: int, most: int) -> int:
+    """Raises InvalidQuery unless 0..most."""
+    if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset <= most:
+        raise InvalidQuery("offset", f"must be 0 to {most:,}")
+    return offset
+
+
+def _checked_parts(parts: Sequence[str], limits: LimitSettings) -> Namespace:
+    if isinstance(parts, str) or not isinstance(parts, Sequence):
+        raise InvalidDocument("namespace", f"must be a tuple of strings, not {_name(parts)}: ('users', 'u1')")
+    if len(parts) > limits.namespace_parts:
+        raise InvalidDocument("namespace", f"has {len(parts)} parts, {limits.namespace_parts} at most")
+    for number, part in enumerate(parts):
+        _check_text(f"namespace[{number}]", part, limits.namespace_part_bytes)
+    return tuple(parts)
+
+
+def _check_text(field: str, text: object, most: int) -> None:
+    if not isinstance(text, str):
+        raise InvalidDocument(field, f"must be a string, not {_name(text)}")
+    if not text:
+        raise InvalidDocument(field, "must not be empty")
+    if "\0" in text:
+        raise InvalidDocument(field, "must not hold the character NUL")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidDocument(field, "holds half of a surrogate pair, which UTF-8 cannot") from None
+    if size > most:
+        raise InvalidDocument(field, f"is {size:,} bytes as UTF-8, {most:,} at most")
+
+
+def _walk(value: dict[str, Any], most: int) -> None:
+    """Refuse what JSON cannot hold as it is. An explicit stack: a deep value must not end in RecursionError."""
+    waiting: list[tuple[Any, _Path, int]] = [(value, (), 1)]
+    while waiting:
+        container, path, depth = waiting.pop()
+        if depth > most:
+            raise InvalidDocument(_field(path), f"is nested deeper than {most} levels")
+        for name, item in _entries(container, path):
+            if isinstance(item, dict | list):
+                waiting.append((item, (path, name), depth + 1))
+            elif type(item) is not str and item is not None:
+                _check_scalar(item, (path, name))
+
+
+def _entries(container: Any, path: _Path) -> Iterable[tuple[Any, Any]]:
+    if isinstance(container, list):
+        return enumerate(container)
+    for name in container:
+        if not isinstance(name, str):
+            raise InvalidDocument(_field(path), f"has the key {name!r}, which is {_name(name)}: JSON's keys are strings")
+    entries: Iterable[tuple[Any, Any]] = container.items()
+    return entries
+
+
+def _check_scalar(item: Any, path: _Path) -> None:
+    if isinstance(item, str | bool):
+        return
+    if isinstance(item, int):
+        if item not in INTEGERS:
+            raise InvalidDocument(_field(path), "is an integer beyond 64 bits: give it as a string")
+    elif isinstance(item, float):
+        if not math.isfinite(item):
+            raise InvalidDocument(_field(path), f"is {item}, which JSON does not have: leave it out or use null")
+    else:
+        raise InvalidDocument(_field(path), f"is {_name(item)}, which JSON does not have: use dict, list, str, int, float, bool or None")
+
+
+def _find_surrogate(value: dict[str, Any]) -> str:
+    waiting: list[tuple[Any, _Path]] = [(value, ())]
+    while waiting:
+        item, path = waiting.pop()
+        if isinstance(item, str):
+            if not _encodes(item):
+                return _field(path)
+        elif isinstance(item, dict | list):
+            for name, inner in _entries(item, path):
+                if isinstance(name, str) and not _encodes(name):
+                    return _field(path)
+                waiting.append((inner, (path, name)))
+    return "value"
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _field(path: _Path) -> str:
+    steps = []
+    while path:
+        path, name = path
+        plain = isinstance(name, str) and name.isidentifier()
+        steps.append(f".{name}" if plain else f"[{name!r}]")
+    return "value" + "".join(reversed(steps))
+
+
+def _name(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
