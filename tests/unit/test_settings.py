@@ -62,5 +62,5 @@ def test_a_secret_is_never_shown() -> None:
     ("index", "indexing", "inline"),
     [("path:./i", None, True), ("http://h:6333", None, False), ("http://h:6333", "inline", True), ("path:./i", "relay", False)],
 )
-def test_the_put_indexes_inline_where_the_index_is_local(index: str, indexing: Any, inline: bool) -> None:
+def test_the_put_indexes_inline_where_the_index_is_local(index: str, indexing: Any, *, inline: bool) -> None:
     assert StoreSettings(index=index, indexing=indexing).inline is inline
