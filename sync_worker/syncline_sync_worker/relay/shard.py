@@ -1,0 +1,157 @@
+"""One leased shard: hot reads of what is new, sweeps of the overlaps, held intents, and the mark behind them."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from syncline_contracts.errors import TransportUnavailable
+from syncline_contracts.revision import Clock
+from syncline_store.engines.protocol import Outbox, OutboxRow, Pos
+from syncline_store.indexing.intents import Intents
+from syncline_store.indexing.pages import begin, low_water_mark
+from syncline_sync_worker.observability.metrics import Metrics
+from syncline_sync_worker.relay.lease import HeldLease
+from syncline_sync_worker.relay.published import Published
+from syncline_sync_worker.relay.settings import RelaySettings
+from syncline_sync_worker.relay.window import Overlap, Pass, Window
+from syncline_sync_worker.transport.protocol import Publisher
+
+log = structlog.get_logger(__name__)
+
+
+class LeasedShard:
+    """Driven by `step`, by one task at a time. All that it decides, it decides by the clock it was given.
+
+    A row is remembered as published, the cursor and a sweep move on, only after the publisher acknowledged: whatever fails
+    in between comes again (architecture, invariants 1 and 6). Rows placed in the future wait until their time has come.
+    """
+
+    def __init__(
+        self, outbox: Outbox, publisher: Publisher, lease: HeldLease, *, clock: Clock, settings: RelaySettings, metrics: Metrics
+    ) -> None:
+        now = clock.now()
+        self._outbox = outbox
+        self._publisher = publisher
+        self.lease = lease
+        self._clock = clock
+        self._page = settings.page
+        self._metrics = metrics
+        self._cursor = begin(lease.lease, now, _us(settings.outbox_life))
+        self._window = window(now, outbox.lateness, settings)
+        self._published = Published(max(self._cursor.at, self._window.floor), at_most=settings.remember)
+        self._intents = Intents(grace=_us(settings.intent_grace))
+        self._sweep: Pass | None = None
+        self._behind = True
+        self._checkpoint_every = _us(settings.checkpoint_every)
+        self._checked = now
+
+    @property
+    def busy(self) -> bool:
+        """There is more to read at once."""
+        return self._behind or self._sweep is not None
+
+    @property
+    def overlap(self) -> int:
+        """After this many µs no row of now can surface late any more."""
+        return self._window.reach
+
+    @property
+    def mark(self) -> Pos:
+        """Where a successor could begin now."""
+        return low_water_mark(self._window.swept, self._window.reach, self._cursor, self._intents.oldest)
+
+    async def step(self) -> int:
+        """A page of what is new, a page of a sweep that is due, the intents whose grace has passed, the mark when it is time.
+
+        Gives the number of rows published. Raises Unavailable: nothing is lost, call again later.
+        """
+        published = await self._read_new()
+        published += await self._sweep_on()
+        published += await self._publish(self._intents.due(self._clock.now()))
+        await self._checkpoint_when_due()
+        return published
+
+    async def drain(self) -> int:
+        """Publish all that is there now, sweep, and checkpoint. Gives the number of rows published. Raises Unavailable."""
+        published, until = 0, self._clock.now()
+        while self._cursor.at < until or self._sweep is not None:
+            published += await self.step()
+        self._sweep = self._window.long_sweep(self._cursor)
+        while self._sweep is not None:
+            published += await self._sweep_on()
+        published += await self._publish(self._intents.due(self._clock.now()))
+        await self.checkpoint()
+        return published
+
+    async def checkpoint(self) -> bool:
+        """Write the mark down. False where the lease was lost: the mark is another's now. Raises StorageUnavailable."""
+        self._checked = self._clock.now()
+        kept = await self.lease.checkpoint(self.mark)
+        self._metrics.mark(self.lease.shard, age=self._checked - self.mark.at)
+        return kept
+
+    async def _read_new(self) -> int:
+        until = Pos(self._clock.now())
+        if until <= self._cursor:
+            self._behind = False
+            return 0
+        rows = await self._outbox.read(self.lease.shard, self._cursor, until, self._page)
+        published = await self._publish(self._intents.sift(self._unpublished(rows)))
+        self._behind = len(rows) == self._page
+        self._cursor = rows[-1].pos if self._behind else until
+        self._metrics.lag(self.lease.shard, until.at - self._cursor.at)
+        return published
+
+    async def _sweep_on(self) -> int:
+        sweep = self._sweep = self._sweep or self._window.due(self._clock.now(), self._cursor)
+        if sweep is None:
+            return 0
+        rows = await self._outbox.read(self.lease.shard, sweep.after, sweep.until, self._page)
+        late = self._unpublished(rows)
+        published = await self._publish(self._intents.sift(late))
+        self._note_late(late)
+        if len(rows) == self._page:
+            sweep.after = rows[-1].pos
+        else:
+            self._window.completed(sweep)
+            self._published.forget(self._window.floor)
+            self._sweep = None
+        return published
+
+    def _unpublished(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+        return [row for row in rows if row.pos not in self._published and not self._intents.holds(row.pos)]
+
+    async def _publish(self, rows: Sequence[OutboxRow]) -> int:
+        if not rows:
+            return 0
+        if not self.lease.alive:
+            raise TransportUnavailable(f"the lease of shard {self.lease.shard} was lost: its events are another relay's")
+        await self._publisher.publish(rows)
+        self._published.add(row.pos for row in rows)
+        self._published.add(self._intents.published(rows))
+        self._metrics.published(self.lease.shard, len(rows))
+        return len(rows)
+
+    def _note_late(self, rows: Sequence[OutboxRow]) -> None:
+        now = self._clock.now()
+        for row in rows:
+            if row.pos.at < self._published.since:
+                continue  # forgotten by now: it was no later than the others
+            self._metrics.late(now - row.pos.at)
+            if self._window.widen_for(row.pos):
+                log.warning("rows surface near the end of the overlap: it is widened", shard=row.shard, seconds=self._window.reach / 1e6)
+
+    async def _checkpoint_when_due(self) -> None:
+        if self._clock.now() - self._checked >= self._checkpoint_every:
+            await self.checkpoint()
+
+
+def window(now: int, lateness: int, settings: RelaySettings) -> Window:
+    """The overlaps that are asked for, no further back than rows of this outbox can be late."""
+    short = Overlap(min(_us(settings.short_overlap), lateness), _us(settings.short_every))
+    long = Overlap(min(_us(settings.long_overlap), lateness), _us(settings.long_every))
+    return Window(now, short, long, widest=_us(settings.widest_overlap))
+
+
+def _us(seconds: float) -> int:
+    return int(seconds * 1e6)

@@ -1,0 +1,48 @@
+"""What has outlived its grace is removed: expired points and old tombstones in the index, expired rows where no TTL does it."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from syncline_contracts.errors import Unavailable
+from syncline_contracts.revision import Clock
+from syncline_store.engines.protocol import Engine
+from syncline_store.index import Index
+from syncline_sync_worker.transport.backoff import wait_for
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many were removed: points from the index, rows and outbox rows from the storage."""
+
+    points: int
+    rows: int
+
+
+class Sweep:
+    """`grace` (µs) is that of tombstones: an expired point stays known as long, so that a late older version cannot return (H7)."""
+
+    def __init__(self, engine: Engine, index: Index, *, clock: Clock, grace: int) -> None:
+        self._engine = engine
+        self._index = index
+        self._clock = clock
+        self._grace = grace
+
+    async def once(self) -> Swept:
+        """Sweep both sides. Raises Unavailable; what was removed stays removed, the rest waits for the next sweep."""
+        now = self._clock.now()
+        return Swept(points=await self._index.purge(now, self._grace), rows=await self._engine.expire(now))
+
+    async def run(self, stop: asyncio.Event, *, every: float = 60.0) -> None:
+        """Sweep each `every` seconds until the stop. An outage is waited out."""
+        while not await wait_for(stop, every):
+            try:
+                swept = await self.once()
+            except Unavailable as error:
+                log.warning("cannot sweep now; trying again later", error=str(error))
+                continue
+            if swept.points or swept.rows:
+                log.info("swept", points=swept.points, rows=swept.rows)
