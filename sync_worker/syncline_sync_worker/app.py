@@ -1,0 +1,142 @@
+"""The composition root of the command line: builds store, relay, handler, sweep and reconciler over one set of parts.
+
+What is heavy is built on first use. A local index is locked from then on until `open_app` ends.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from syncline_contracts.errors import IndexLocked
+from syncline_contracts.revision import Clock
+from syncline_store.engines.protocol import Engine
+from syncline_store.indexing.delivery import Delivery
+from syncline_store.indexing.outcome import Outcome
+from syncline_store.parts import Parts, open_parts
+from syncline_store.settings import StoreSettings
+from syncline_store.store import Store
+from syncline_sync_worker.dead_letters.replay import DeadLetterDesk
+from syncline_sync_worker.handler import Handler, HandlerSettings
+from syncline_sync_worker.imports.importer import Importer
+from syncline_sync_worker.observability import logs
+from syncline_sync_worker.reconcile.settings import ReconcileSettings
+from syncline_sync_worker.relay import Relay
+from syncline_sync_worker.status import Status, read_status
+from syncline_sync_worker.sweep import Sweep
+from syncline_sync_worker.transport import DirectPublisher
+
+if TYPE_CHECKING:
+    from syncline_store.indexing import Indexer
+    from syncline_sync_worker.reconcile.reconciler import Reconciler
+
+Advance = Callable[[int], None]
+
+LOCAL_OWNER = "local-index"
+"""Who holds the leases beside a local index: its lock says that an earlier holder of this name is gone, so nobody waits for it."""
+IMPATIENT = HandlerSettings(retry_for=3.0)
+"""A person waits for the command: an outage is told after seconds. What is pending stays in the outbox."""
+
+
+class App:
+    """The parts of one data folder, put together for a command."""
+
+    def __init__(self, parts: Parts, store: Store) -> None:
+        self._parts = parts
+        self.store = store
+
+    @property
+    def settings(self) -> StoreSettings:
+        """What was opened."""
+        return self._parts.settings
+
+    @property
+    def engine(self) -> Engine:
+        """The storage."""
+        return self._parts.engine
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that draws the revisions."""
+        return self._parts.clock
+
+    @property
+    def desk(self) -> DeadLetterDesk:
+        """The dead letters."""
+        return DeadLetterDesk(self.engine)
+
+    def importer(self, tenant: str) -> Importer:
+        """What writes files' documents as this tenant's."""
+        return Importer(self.store.tenant(tenant), self.engine, tenant=tenant, now=self.clock.now, limits=self.settings.limits)
+
+    async def in_step(self, advance: Advance | None = None, *, settle: bool = False) -> int:
+        """Bring the index in step with what is stored: relay and handler until nothing is pending. How many events it took.
+
+        `advance` is told how many more were handled. With `settle`, the marks pass all of them (see `Relay.drain`).
+        Raises IndexLocked, Unavailable.
+        """
+        relay, _ = await self._relay(advance, IMPATIENT, patience=0.0)
+        return await relay.drain(settle=settle)
+
+    async def in_step_if_free(self, advance: Advance | None = None) -> bool:
+        """The same; False where another process holds the index, which will do it then."""
+        try:
+            await self.in_step(advance)
+        except IndexLocked:
+            return False
+        return True
+
+    async def run(self, stop: asyncio.Event, advance: Advance) -> None:
+        """Relay, handler and sweep until the stop; then finish what is under way. Outages are waited out."""
+        relay, publisher = await self._relay(advance, HandlerSettings(), patience=30.0)
+        sweep = Sweep(self.engine, await self._parts.index(), clock=self.clock, grace=self.settings.tombstone_grace_us)
+
+        async def end_waits() -> None:
+            await stop.wait()
+            await publisher.aclose()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(relay.run(stop))
+            group.create_task(sweep.run(stop))
+            group.create_task(end_waits())
+
+    async def reconciler(self, settings: ReconcileSettings) -> "Reconciler":
+        """What compares the two sides."""
+        from syncline_sync_worker.reconcile.reconciler import Reconciler  # noqa: PLC0415 - one command needs it
+
+        index = await self._parts.index()
+        return Reconciler(self.engine, index, self._parts.embedder, self.settings.indexing_settings, clock=self.clock, settings=settings)
+
+    async def status(self) -> Status:
+        """How things stand. Another process may hold the index."""
+        return await read_status(self._parts)
+
+    async def _relay(self, advance: Advance | None, handling: HandlerSettings, *, patience: float) -> tuple[Relay, DirectPublisher]:
+        indexer = _Counting(await self._parts.indexer(), advance or (lambda _: None))
+        handler = Handler(indexer, self.engine.dead_letters, clock=self.clock, settings=handling)
+        batch = self.settings.indexing_settings.max_batch
+        publisher = DirectPublisher(handler, max_batch=batch, patience=patience)
+        owner = LOCAL_OWNER if self.settings.local_index else None
+        return Relay(self.engine, publisher, clock=self.clock, owner=owner), publisher
+
+
+class _Counting:
+    """The indexer, telling somebody how many events it handled."""
+
+    def __init__(self, indexer: "Indexer", advance: Advance) -> None:
+        self._indexer = indexer
+        self._advance = advance
+
+    async def index(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        outcomes = await self._indexer.index(deliveries)
+        self._advance(len(deliveries))
+        return outcomes
+
+
+@asynccontextmanager
+async def open_app(settings: StoreSettings, *, log_level: str = "error") -> AsyncIterator[App]:
+    """Open what the settings name; close it at the end. Raises ConfigurationError, StorageUnavailable."""
+    logs.set_up("console", log_level)
+    parts = await open_parts(settings)
+    async with Store(parts) as store:
+        yield App(parts, store)

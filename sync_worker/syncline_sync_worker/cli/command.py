@@ -1,0 +1,80 @@
+"""Registers a command: an async function that takes a Session and gives an exit code.
+
+Each command gets --data, --store, --index and --json without naming them, its examples below its help, and errors and
+signals handled in one place (`running`).
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+from rich.markup import escape
+
+from syncline_sync_worker.cli.output import Output
+from syncline_sync_worker.cli.place import Place
+from syncline_sync_worker.cli.running import Session, run
+
+P = ParamSpec("P")
+_PLACE = "Where"
+
+Tenant = Annotated[str, typer.Option("--tenant", help="Whose documents.", rich_help_panel=_PLACE)]
+Data = Annotated[
+    Path, typer.Option("--data", envvar="SYNCLINE_DATA", help="The folder that holds documents and index.", rich_help_panel=_PLACE)
+]
+Store = Annotated[str | None, typer.Option("--store", metavar="URL", help="The documents instead: sqlite:///PATH.", rich_help_panel=_PLACE)]
+Index = Annotated[
+    str | None,
+    typer.Option("--index", metavar="URL", help="The index instead: path:FOLDER or a Qdrant server's URL.", rich_help_panel=_PLACE),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=_PLACE)]
+
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "data": (Data, Path("syncline-data")),
+    "store": (Store, None),
+    "index": (Index, None),
+    "as_json": (Json, False),
+}
+DEFAULT_TENANT = "default"
+
+
+def command(
+    app: typer.Typer, name: str, *, examples: Sequence[str], drains: bool = False
+) -> Callable[[Callable[Concatenate[Session, P], Awaitable[int]]], Callable[Concatenate[Session, P], Awaitable[int]]]:
+    """Register what follows as `name`. With `drains`, Ctrl-C sets `session.stop` first instead of cancelling."""
+
+    def register(body: Callable[Concatenate[Session, P], Awaitable[int]]) -> Callable[Concatenate[Session, P], Awaitable[int]]:
+        invoke: Callable[..., Awaitable[int]] = body
+
+        def entry(**given: Any) -> None:
+            place = Place(given.pop("data"), given.pop("store"), given.pop("index"))
+            session = Session(place, Output(as_json=given.pop("as_json")))
+            raise typer.Exit(run(session, lambda session: invoke(session, **given), drains=drains))
+
+        entry.__doc__ = body.__doc__
+        _take_parameters(entry, body)
+        app.command(name, epilog=_epilog(examples))(entry)
+        return body
+
+    return register
+
+
+def _take_parameters(entry: Callable[..., None], body: Callable[..., Any]) -> None:
+    """Give `entry` the parameters of `body` but the session, and the common ones: typer reads them off its signature."""
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(body).parameters.items()
+        if name != "session"
+    ]
+    common = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+        for name, (kind, default) in _COMMON.items()
+    ]
+    parameters = [*own, *common]
+    entry.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # inspect.signature honours it
+
+
+def _epilog(examples: Sequence[str]) -> str:
+    return "\n".join(["[bold]Examples[/]", *(f"  [cyan]{escape(example)}[/]" for example in examples)])

@@ -1,0 +1,86 @@
+"""``syncline run`` and ``syncline status``: keep the index in step, and see how things stand."""
+
+import asyncio
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from syncline_sync_worker.cli.command import command
+from syncline_sync_worker.cli.running import FINE, Session
+
+if TYPE_CHECKING:
+    from syncline_sync_worker.status import Status
+
+_EVERY = 2.0
+"""Seconds between two lines that say what was indexed."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "run", examples=["syncline run", "syncline run --data /srv/notes --json"], drains=True)(run)
+    command(app, "status", examples=["syncline status", "syncline status --json"])(status)
+
+
+async def run(session: Session) -> int:
+    """Keep the index in step: relay and worker in one process, until Ctrl-C, which finishes what is under way."""
+    counted = _Counted()
+    async with session.open(make=True, log_level="info") as app:
+        session.output.say(f"running on [bold]{escape(str(session.place.data))}[/]; Ctrl-C ends it")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(app.run(session.stop, counted.add))
+            group.create_task(_tell(session, counted))
+    seconds = round(time.monotonic() - counted.since, 1)
+    data = {"handled": counted.events, "seconds": seconds}
+    session.output.result(data, lambda out: out.print(f"[green]drained[/]: {counted.events:,} events handled in {seconds:,} s"))
+    return FINE
+
+
+class _Counted:
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+        self.events = 0
+
+    def add(self, more: int) -> None:
+        self.events += more
+
+
+async def _tell(session: Session, counted: _Counted) -> None:
+    """Say now and then how much was handled, for as long as something is."""
+    told = 0
+    while not session.stop.is_set():
+        try:
+            async with asyncio.timeout(_EVERY):
+                await session.stop.wait()
+        except TimeoutError:
+            if counted.events > told:
+                session.output.say(f"[dim]{time.strftime('%H:%M:%S')}[/] {counted.events - told:,} events handled")
+                told = counted.events
+
+
+async def status(session: Session) -> int:
+    """Show what each side holds, what is pending, and what could not be indexed."""
+    async with session.open() as app:
+        found = await app.status()
+    data = asdict(found) | {"data": str(session.place.data)}
+    session.output.result(data, lambda out: _show(out, found))
+    return FINE
+
+
+def _show(out: Console, found: "Status") -> None:
+    age = "" if found.oldest_unpublished is None else f", the oldest for {found.oldest_unpublished:,.0f} s"
+    letters = "[green]0[/]" if not found.dead_letters else f"[yellow]{found.dead_letters:,}[/] [dim](syncline dead-letters list)[/]"
+    lines = {
+        "documents": f"{found.documents:,}",
+        "points": "[yellow]another process holds the index[/]" if found.points is None else f"{found.points:,}",
+        "backlog": "[green]0[/] [dim]nothing waits to be indexed[/]"
+        if not found.backlog
+        else f"[yellow]{found.backlog:,}[/] waiting{age}",
+        "dead letters": letters,
+        "model": f"[dim]{escape(found.model)}[/]",
+    }
+    for name, line in lines.items():
+        out.print(f"[dim]{name:>12}[/]  {line}")

@@ -1,0 +1,70 @@
+"""Where the data is: a folder that holds both sides, or an address for each."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncline_contracts.errors import ConfigurationError, InvalidInput
+from syncline_contracts.identity import Namespace
+
+if TYPE_CHECKING:
+    from syncline_store.settings import StoreSettings
+
+DATABASE = "documents.db"
+INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The folder of ``--data``; ``--store`` and ``--index`` override what lies in it."""
+
+    data: Path
+    store: str | None = None
+    index: str | None = None
+
+    def settings(self) -> "StoreSettings":
+        """Settings of the store there. Raises ConfigurationError for an address that is none."""
+        from syncline_store.settings import store_settings  # noqa: PLC0415 - pydantic takes longer than --help may
+
+        data = self.data.absolute()
+        return store_settings(
+            store=self.store or f"sqlite:///{data / DATABASE}", index=self.index or f"path:{data / INDEX}", indexing="relay"
+        )
+
+    def expect(self) -> None:
+        """Raise ConfigurationError where a command that only reads would find nothing, instead of making an empty store."""
+        if self.store is None and not (self.data / DATABASE).is_file():
+            raise ConfigurationError(
+                f"there are no documents in {self.data}: put some there with `syncline import PATH --data {self.data}`, "
+                "or name another folder with --data (or SYNCLINE_DATA)"
+            )
+
+    def make(self) -> None:
+        """Make the folder. Raises ConfigurationError where that cannot be done."""
+        if self.store is not None and self.index is not None:
+            return
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"cannot make the data folder {self.data} ({error.strerror}): name another with --data") from None
+
+
+def parse_namespace(text: str) -> Namespace:
+    """Read ``users/u1/notes``, or ``["users", "a/b"]`` where a part holds a slash. Empty: every namespace."""
+    if not text.startswith("["):
+        return tuple(text.strip("/").split("/")) if text.strip("/") else ()
+    try:
+        parts = json.loads(text)
+    except ValueError:
+        parts = None
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise InvalidInput("namespace", f'{text!r} is no JSON list of texts: write users/u1/notes or ["users", "a/b"]')
+    return tuple(parts)
+
+
+def show_namespace(namespace: Namespace) -> str:
+    """Write a namespace as `parse_namespace` reads it."""
+    if any("/" in part or part.startswith("[") for part in namespace):
+        return json.dumps(list(namespace), ensure_ascii=False)
+    return "/".join(namespace)

@@ -1,0 +1,107 @@
+"""Writes what files hold into the store, and leaves alone what it holds already."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from syncline_contracts.errors import InvalidInput, SynclineError
+from syncline_contracts.identity import Ref
+from syncline_store.document import content_hash, living
+from syncline_store.engines.protocol import Engine
+from syncline_store.limits import checked_index, checked_ref, checked_value
+from syncline_store.settings import LimitSettings
+from syncline_store.tenant import Put, TenantView
+from syncline_sync_worker.imports.item import Item, Problem
+
+CHUNK = 128
+"""Documents that are read, compared and written together: with 1 MB each, what memory must bear at worst."""
+_SHOWN = 100
+"""Problems that are kept in words; the others are counted."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """How an import went."""
+
+    written: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    """The first hundred."""
+    namespaces: set[tuple[str, ...]] = field(default_factory=set)
+    stopped: bool = False
+    """It was asked to stop before all was read."""
+
+    @property
+    def read(self) -> int:
+        """Documents that were read."""
+        return self.written + self.unchanged
+
+    def fail(self, problem: Problem) -> None:
+        """Count a file or line that was left out."""
+        self.failed += 1
+        if len(self.problems) < _SHOWN:
+            self.problems.append(problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    item: Item
+    ref: Ref
+    content_hash: bytes
+    index_spec: str
+
+
+class Importer:
+    """Writes items through a tenant's view of the store. A document whose content is stored already is not written."""
+
+    def __init__(self, view: TenantView, engine: Engine, *, tenant: str, now: Callable[[], int], limits: LimitSettings) -> None:
+        self._view = view
+        self._engine = engine
+        self._tenant = tenant
+        self._now = now
+        self._limits = limits
+
+    async def run(self, items: Iterator[Item | Problem], *, stop: asyncio.Event, advance: Callable[[int], None]) -> Imported:
+        """Import all of it, or as far as `stop` lets it. `advance` is told how many more items were dealt with."""
+        outcome = Imported()
+        while chunk := await asyncio.to_thread(lambda: list(islice(items, CHUNK))):
+            if stop.is_set():
+                outcome.stopped = True
+                break
+            await self._import(chunk, outcome)
+            advance(len(chunk))
+        return outcome
+
+    async def _import(self, chunk: list[Item | Problem], outcome: Imported) -> None:
+        wanted = [known for known in (self._wanted(item, outcome) for item in chunk) if known is not None]
+        rows = await self._engine.documents.read([one.ref for one in wanted])
+        now = self._now()
+        changed = []
+        for one, row in zip(wanted, rows, strict=True):
+            outcome.namespaces.add(one.ref.namespace)
+            held = living(row, now)
+            if held is not None and (held.content_hash, held.index_spec) == (one.content_hash, one.index_spec):
+                outcome.unchanged += 1
+            else:
+                changed.append(one)
+        await self._write(changed)
+        outcome.written += len(changed)
+
+    def _wanted(self, item: Item | Problem, outcome: Imported) -> _Wanted | None:
+        if isinstance(item, Problem):
+            outcome.fail(item)
+            return None
+        try:
+            ref = checked_ref(self._tenant, item.namespace, item.key, self._limits)
+            return _Wanted(item, ref, content_hash(checked_value(item.value, self._limits)), checked_index(item.fields))
+        except InvalidInput as error:
+            outcome.fail(Problem(item.origin, str(error)))
+            return None
+
+    async def _write(self, changed: list[_Wanted]) -> None:
+        puts = (Put(one.ref.namespace, one.ref.key, one.item.value, index=one.item.fields) for one in changed)
+        for result in await self._view.put_many(puts):
+            if isinstance(result, SynclineError):
+                raise result

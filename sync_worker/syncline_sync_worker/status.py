@@ -1,0 +1,89 @@
+"""How things stand: what each side holds, what is still to be published, what could not be indexed."""
+
+from dataclasses import dataclass
+from itertools import islice
+
+from syncline_contracts.errors import IndexLocked
+from syncline_store.engines.protocol import Engine, Pos
+from syncline_store.parts import Parts
+from syncline_sync_worker.relay import RelaySettings
+
+COUNTED = 100_000
+"""Up to so many documents, events and letters are counted one by one; beyond, the figure is a bound or an estimate."""
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Counts, and an age in seconds."""
+
+    documents: int
+    """Living documents; where there are very many, an estimate that counts deleted ones too."""
+    points: int | None
+    """Points in the index, tombstones included; None while another process holds a local index."""
+    backlog: int
+    """Events that no checkpoint has passed. While a relay runs, those of the last few seconds are published already."""
+    oldest_unpublished: float | None
+    """The age in seconds of the oldest of them."""
+    dead_letters: int
+    model: str
+
+
+async def read_status(parts: Parts) -> Status:
+    """Read it, without changing anything."""
+    engine, now = parts.engine, parts.clock.now()
+    backlog, oldest = await _backlog(engine, now)
+    return Status(
+        documents=await _documents(engine, now),
+        points=await _points(parts),
+        backlog=backlog,
+        oldest_unpublished=None if oldest is None else max(0, now - oldest) / 1e6,
+        dead_letters=await _letters(engine),
+        model=parts.embedder.model,
+    )
+
+
+async def _documents(engine: Engine, now: int) -> int:
+    estimate = await engine.documents.estimate()
+    if estimate > COUNTED:
+        return estimate
+    living = 0
+    async for heads in engine.documents.heads(0, 4095):
+        living += int((~heads.deleted & (heads.expires_at > now)).sum())
+    return living
+
+
+async def _points(parts: Parts) -> int | None:
+    try:
+        return await (await parts.index()).count()
+    except IndexLocked:
+        return None
+
+
+async def _backlog(engine: Engine, now: int) -> tuple[int, int | None]:
+    """A mark stays behind the last sweep by the time that rows can be late: up to there, all was published."""
+    life = int(RelaySettings().outbox_life * 1e6)
+    marks = await engine.leases.marks()
+    count, oldest = 0, None
+    for shard in range(engine.outbox.shards):
+        mark = marks.get(shard)
+        after = Pos(now - life) if mark is None else Pos(mark.at + engine.outbox.lateness)
+        while count < COUNTED:
+            rows = await engine.outbox.read(shard, after, Pos(now), PAGE)
+            count += len(rows)
+            oldest = min([row.pos.at for row in islice(rows, 1)] + ([] if oldest is None else [oldest]), default=None)
+            if len(rows) < PAGE:
+                break
+            after = rows[-1].pos
+    return count, oldest
+
+
+async def _letters(engine: Engine) -> int:
+    count, after = 0, None
+    while count < COUNTED:
+        page = await engine.dead_letters.scan(after, PAGE)
+        count += len(page.items)
+        after = page.after
+        if after is None:
+            break
+    return count
