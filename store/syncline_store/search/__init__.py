@@ -1,1 +1,4 @@
-"""From a question to documents as the source holds them now."""
+"""From a question to documents as the source holds them now.
+
+Imports qdrant-client, which takes seconds: the store loads this at the first search.
+"""

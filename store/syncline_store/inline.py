@@ -1,0 +1,98 @@
+"""Inline indexing: a put returns once the index has it, and what went wrong is made good by the catch-up.
+
+Puts that arrive while a batch is being indexed go together into the next.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, assert_never
+
+from syncline_contracts.errors import ConfigurationError, NotYetIndexed, Unavailable
+from syncline_contracts.identity import Ref
+from syncline_store.document import Write
+from syncline_store.group_commit import GroupCommit
+from syncline_store.indexing.catch_up import CatchUp
+from syncline_store.indexing.delivery import Delivery
+from syncline_store.indexing.outcome import Buried, Deferred, Handled, Outcome
+from syncline_store.parts import Parts
+
+if TYPE_CHECKING:
+    from syncline_store.indexing.indexer import Indexer
+
+SOURCE = "inline"
+
+
+class InlineIndexing:
+    """Brings each write into the index before it returns. Owns the catch-up and waits for it when closed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        group = parts.settings.inline_indexing
+        self._batches: GroupCommit[Write, Outcome] = GroupCommit(
+            self._index, max_items=group.max_items, max_bytes=group.max_bytes, size_of=lambda write: len(write.value or "") + 1
+        )
+        self._stop = asyncio.Event()
+        self._catch_up: CatchUp | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open the index, before anything is written: what is configured wrongly is refused then (IndexMismatch, IndexLocked).
+
+        An index that does not answer now is no reason to refuse a write.
+        """
+        try:
+            await self.start()
+        except Unavailable:
+            return
+
+    async def index(self, write: Write) -> None:
+        """Returns once the index has this state or a later one. Raises NotYetIndexed."""
+        try:
+            outcome = await self._batches.submit(write)
+        except (Unavailable, ConfigurationError) as error:
+            raise self._later(write, str(error)) from error
+        match outcome:
+            case Handled():
+                return
+            case Buried(message=message):
+                raise NotYetIndexed(write.ref, write.revision, f"{message} (it is among the dead letters: mend the document or replay it)")
+            case Deferred():
+                raise self._later(write, "its row cannot be read yet")
+            case _:
+                assert_never(outcome)
+
+    def poke(self) -> None:
+        """Something was left in the outbox: the catch-up, once it runs, looks soon."""
+        if self._catch_up is not None:
+            self._catch_up.poke()
+
+    async def catch_up(self) -> int:
+        """One pass of the catch-up now; how many events it handled. Raises Unavailable."""
+        await self.start()
+        return 0 if self._catch_up is None else await self._catch_up.once()
+
+    async def aclose(self) -> None:
+        """Finish what was submitted, then end the catch-up."""
+        await self._batches.aclose()
+        self._stop.set()
+        if self._running is not None:
+            await self._running
+
+    def _later(self, write: Write, why: str) -> NotYetIndexed:
+        self.poke()
+        return NotYetIndexed(write.ref, write.revision, f"{why}; the catch-up takes it up again")
+
+    async def start(self) -> "Indexer":
+        """Open the index, and run the catch-up from then on. Raises what opening the index does."""
+        indexer = await self._parts.indexer()
+        if self._running is None:
+            self._catch_up = CatchUp(self._parts.engine, indexer, clock=self._parts.clock, interval=self._parts.settings.catch_up_interval)
+            self._running = asyncio.create_task(self._catch_up.run(self._stop), name="syncline-catch-up")
+        return indexer
+
+    async def _index(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Writes of one document share an outcome: the indexer looks at what the source says now."""
+        indexer = await self.start()
+        outcomes = await indexer.index([Delivery(write.event, SOURCE) for write in writes])
+        by_ref: dict[Ref, Outcome] = {outcome.ref: outcome for outcome in outcomes}
+        return [by_ref[write.ref] for write in writes]

@@ -1,0 +1,141 @@
+"""The parts of a store, built once: what `open_store` and the worker's composition root share.
+
+The engine is open from the start. The index, and with it the lock on a local one, and the embedding model are opened on first use:
+a process that only writes takes no lock and loads no model.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from syncline_contracts.errors import ClockSkew
+from syncline_contracts.revision import MAX_AHEAD, Clock
+from syncline_store.embedding.protocol import Embedder
+from syncline_store.engines.protocol import Engine
+from syncline_store.settings import StoreSettings, store_settings
+
+if TYPE_CHECKING:
+    from syncline_store.index.index import Index
+    from syncline_store.indexing.indexer import Indexer
+
+
+class Parts:
+    """Engine, clock, embedder, index and indexer of one store. `aclose` closes what was opened here."""
+
+    def __init__(self, settings: StoreSettings, engine: Engine, clock: Clock, embedder: Embedder | None = None) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.clock = clock
+        self._embedder = embedder
+        self._index: Index | None = None
+        self._indexer: Indexer | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedding model that the settings name, or the one given."""
+        if self._embedder is None:
+            self._embedder = _build_embedder(self.settings)
+        return self._embedder
+
+    @property
+    def index_is_open(self) -> bool:
+        """Whether anything asked for the index yet."""
+        return self._index is not None
+
+    async def index(self) -> "Index":
+        """The vector index. Raises IndexMismatch, IndexLocked, IndexUnavailable; the next call tries again."""
+        async with self._opening:
+            if self._index is None:
+                self._index = await _open_index(self.settings, self.embedder)
+            return self._index
+
+    async def indexer(self) -> "Indexer":
+        """What brings documents into the index. Raises what `index` does."""
+        index = await self.index()
+        if self._indexer is None:
+            self._indexer = _build_indexer(self, index)
+        return self._indexer
+
+    async def aclose(self) -> None:
+        """Let go of the index, then of the storage."""
+        try:
+            if self._index is not None:
+                await self._index.aclose()
+        finally:
+            await self.engine.aclose()
+
+
+async def open_parts(
+    settings: StoreSettings, *, embedder: Embedder | None = None, engine: Engine | None = None, clock: Clock | None = None
+) -> Parts:
+    """Open the storage, bring its schema up to date, and check the clocks.
+
+    An engine that is given is owned from here on, and closed with the parts. Raises ConfigurationError, SchemaTooNew, ClockSkew,
+    StorageUnavailable.
+    """
+    clock = clock or Clock()
+    engine = engine or await _open_engine(settings, clock)
+    try:
+        await engine.migrate()
+        await check_clock(engine, clock)
+    except BaseException:
+        await engine.aclose()
+        raise
+    return Parts(settings, engine, clock, embedder)
+
+
+async def check_clock(engine: Engine, clock: Clock) -> None:
+    """Pass the newest revision that the storage knows of. Raises ClockSkew where the clocks are more than 5 s apart.
+
+    Writes of a clock that is behind would lose against older ones; one that is ahead would make others lose (architecture,
+    section 3).
+    """
+    before = clock.now()
+    theirs = await engine.clock()
+    clock.observe(theirs)
+    if before > theirs + MAX_AHEAD:
+        raise ClockSkew(
+            f"this machine's clock is {(before - theirs) / 1e6:.1f} s ahead of the storage's (bound: {MAX_AHEAD / 1e6:.0f} s): "
+            "synchronise both (NTP), then try again"
+        )
+
+
+async def _open_engine(settings: StoreSettings, clock: Clock) -> Engine:
+    from syncline_store.engines.sqlite import open_sqlite  # noqa: PLC0415 - one engine is used, the others need not be installed
+
+    return await open_sqlite(settings.sqlite_path, clock=clock)
+
+
+def _build_embedder(settings: StoreSettings) -> Embedder:
+    from syncline_store.embedding.wordllama import WordLlamaEmbedder  # noqa: PLC0415 - brings the model's library
+
+    return WordLlamaEmbedder(settings.embedder_dimensions)
+
+
+async def _open_index(settings: StoreSettings, embedder: Embedder) -> "Index":
+    from syncline_store.index.index import Index  # noqa: PLC0415 - qdrant-client takes seconds to import
+
+    key = settings.index_api_key
+    return await Index.open(
+        settings.index, collection=settings.collection, embedder=embedder, api_key=None if key is None else key.get_secret_value()
+    )
+
+
+def _build_indexer(parts: Parts, index: "Index") -> "Indexer":
+    from syncline_store.indexing.indexer import Indexer  # noqa: PLC0415 - comes with the index
+
+    return Indexer(
+        parts.engine,
+        index,
+        parts.embedder,
+        clock=parts.clock,
+        settings=parts.settings.indexing_settings,
+        tombstone_grace=parts.settings.tombstone_grace_us,
+    )
+
+
+def as_settings(store: str | StoreSettings | None, **given: Any) -> StoreSettings:
+    """Settings from a URL and keywords, or the settings given. Raises ConfigurationError."""
+    if isinstance(store, StoreSettings):
+        return store_settings(**{**store.model_dump(), **given}) if given else store
+    return store_settings(**({} if store is None else {"store": store}), **given)

@@ -1,0 +1,161 @@
+"""Searching: the index finds passages, each document counts once, and the source has the last word.
+
+Whatever is found and cannot be given (a second passage, a deleted document) leaves a gap, so the search asks on, without what it
+has seen, until the page is full or nothing is left.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from qdrant_client import models
+
+from syncline_contracts.identity import Namespace, Ref, point_id
+from syncline_store.directory import Directory
+from syncline_store.index.index import Index
+from syncline_store.index.points import Field
+from syncline_store.index.state import Found
+from syncline_store.parts import Parts
+from syncline_store.search.freshness import wait_until_indexed
+from syncline_store.search.hydrate import Dropped, Hit, Hydration, Reason
+from syncline_store.search.question import Question, asked
+
+Report = Callable[[Sequence[Dropped]], Awaitable[None]]
+"""Told of what was found and dropped, after the hits are ready: read-repair."""
+
+PASSAGES_A_DOCUMENT = 3
+"""How many passages are asked for to get one document; long documents take a further round."""
+LARGEST_ROUND = 2_000
+MOST_SEEN = 20_000
+"""Passages that one search looks at before it gives what it has."""
+
+
+class Search:
+    """Searches of one store."""
+
+    def __init__(self, parts: Parts, directory: Directory, report: Report | None = None) -> None:
+        self._parts = parts
+        self._hydration = Hydration(parts.engine.documents, directory)
+        self._report = report
+
+    async def search(
+        self,
+        tenant: str,
+        prefix: Namespace,
+        *,
+        query: str | None,
+        vector: Sequence[float] | None,
+        filter: Mapping[str, Any] | None,  # noqa: A002 - the word of the public face
+        limit: int,
+        offset: int,
+        threshold: float | None,
+    ) -> list[Hit]:
+        """The hits of one page, best first. Raises InvalidQuery, InvalidFilter, and Unavailable of each part."""
+        question = await asked(
+            self._parts.embedder,
+            tenant,
+            prefix,
+            query=query,
+            vector=vector,
+            filter=filter,
+            limit=limit,
+            offset=offset,
+            threshold=threshold,
+        )
+        index = await self._parts.index()
+        rounds = _Nearest(index, question) if question.vector is not None else _Filtered(index, question)
+        hits, dropped = await self._collect(question, rounds)
+        if dropped and self._report is not None:
+            await self._report(dropped)
+        return hits[question.offset :]
+
+    async def wait_until_indexed(self, ref: Ref, revision: int, timeout: float) -> None:  # noqa: ASYNC109 - a word of the public face
+        """Read your writes. Raises NotYetIndexed when `timeout` seconds are over, IndexUnavailable."""
+        await wait_until_indexed(await self._parts.index(), ref, revision, timeout)
+
+    async def _collect(self, question: Question, rounds: "_Nearest | _Filtered") -> tuple[list[Hit], list[Dropped]]:
+        hits: list[Hit] = []
+        dropped: list[Dropped] = []
+        seen = 0
+        while len(hits) < question.wanted and seen < MOST_SEEN and not rounds.exhausted:
+            now = self._parts.clock.now()
+            candidates, lost, looked_at = await rounds.next(question.wanted - len(hits), now)
+            dropped += lost
+            seen += looked_at
+            for outcome in await self._hydration.read(question, candidates, now):
+                if isinstance(outcome, Hit):
+                    hits.append(outcome)
+                else:
+                    dropped.append(outcome)
+        return hits[: question.wanted], dropped
+
+
+Round = tuple[list[Found], list[Dropped], int]
+"""One point for each document, best first; what was dropped; how many points were looked at."""
+
+
+class _Nearest:
+    """Rounds of a search by vector: each leaves out the documents that were seen before."""
+
+    def __init__(self, index: Index, question: Question) -> None:
+        self._index = index
+        self._question = question
+        self._documents: set[UUID] = set()
+        self._points: set[str] = set()
+        self.exhausted = False
+
+    async def next(self, wanted: int, now: int) -> Round:
+        question = self._question
+        size = min(LARGEST_ROUND, PASSAGES_A_DOCUMENT * wanted + PASSAGES_A_DOCUMENT)
+        assert question.vector is not None  # noqa: S101 - what this class is for
+        found = await self._index.search(question.vector, self._unseen(now), size, threshold=question.threshold)
+        self.exhausted = len(found) < size
+        heads = await self._heads(found)
+        best: dict[UUID, Found] = {}
+        dropped: list[Dropped] = []
+        for point in found:
+            document, head = point.state.document, heads.get(point.state.document)
+            if head == point.state.revision:
+                best.setdefault(document, point)
+            else:
+                self._points.add(point_id(document, point.state.passage))
+                dropped.append(Dropped(point, Reason.HEADLESS if head is None else Reason.STALE_PASSAGE))
+        self._documents |= best.keys()
+        return list(best.values()), dropped, len(found)
+
+    def _unseen(self, now: int) -> models.Filter:
+        where = self._question.where(now)
+        seen: list[models.Condition] = []
+        if self._documents:
+            documents = [str(document) for document in self._documents]
+            seen.append(models.FieldCondition(key=Field.DOCUMENT, match=models.MatchAny(any=documents)))
+        if self._points:
+            seen.append(models.HasIdCondition(has_id=list(self._points)))
+        return models.Filter(must=where.must, must_not=seen)
+
+    async def _heads(self, found: Sequence[Found]) -> dict[UUID, int]:
+        """The revision of each document's living head: a head that was found says it, the others are read."""
+        heads = {point.state.document: point.state.revision for point in found if point.state.passage == 0}
+        unknown = {point.state.document for point in found} - heads.keys()
+        if unknown:
+            for document, points in (await self._index.points(list(unknown))).items():
+                if points and points[0].passage == 0 and points[0].live:
+                    heads[document] = points[0].revision
+        return heads
+
+
+class _Filtered:
+    """Rounds of a search by filter alone: heads, in the order of their ids."""
+
+    def __init__(self, index: Index, question: Question) -> None:
+        self._index = index
+        self._question = question
+        self._after: str | None = None
+        self.exhausted = False
+
+    async def next(self, wanted: int, now: int) -> Round:
+        size = min(LARGEST_ROUND, wanted + PASSAGES_A_DOCUMENT)
+        page = await self._index.filtered(self._question.where(now), self._after, size)
+        self._after = page.after
+        self.exhausted = page.after is None
+        return list(page.items), [], len(page.items)

@@ -1,0 +1,250 @@
+# ruff: noqa: A002 - `filter` is the word of the public face
+"""A tenant's view of the store: what apps read, write and search with.
+
+The tenant is part of every reference, scan and search filter that is built here, and of none that the caller could pass in:
+a view cannot see another tenant's documents (architecture, invariant 9).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from syncline_contracts.errors import SynclineError
+from syncline_contracts.identity import Namespace, Ref
+from syncline_store.document import Document, Write, living
+from syncline_store.engines.protocol import NamespaceSettings, Page
+from syncline_store.filters import parse
+from syncline_store.inline import InlineIndexing
+from syncline_store.limits import (
+    checked_index,
+    checked_limit,
+    checked_namespace,
+    checked_prefix,
+    checked_ref,
+    checked_ttl,
+    checked_value,
+)
+from syncline_store.listing import Cursor, Listing
+from syncline_store.parts import Parts
+from syncline_store.writing import Draft, Writer
+
+if TYPE_CHECKING:
+    from syncline_store.search.hydrate import Hit
+    from syncline_store.search.search import Search
+
+Prefix = Sequence[str]
+Filter = Mapping[str, Any]
+Index = bool | Sequence[str] | None
+
+MOST_LISTED = 10_000
+"""Documents of one page."""
+BULK_ITEMS = 256
+BULK_BYTES = 16_000_000
+"""How much of a put_many is under way at a time."""
+BULK_READ = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One of many: see `TenantView.put`."""
+
+    namespace: Prefix
+    key: str
+    value: dict[str, Any]
+    index: Index = None
+    ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """The documents of one tenant. Made by `Store.tenant`; cheap, holds nothing open."""
+
+    tenant: str
+    _parts: Parts = field(repr=False)
+    _writer: Writer = field(repr=False)
+    _inline: InlineIndexing | None = field(repr=False)
+    _search: Callable[[], "Search"] = field(repr=False)
+
+    # ------------------------------------------------------------------ writing
+
+    async def put(self, namespace: Prefix, key: str, value: dict[str, Any], *, index: Index = None, ttl: float | None = None) -> int:
+        """Write a document, whatever was there before; its revision (µs since 1970).
+
+        `index`: None as the namespace says, False to keep it out of the index, or the paths whose texts are embedded
+        (``["title", "author.name"]``). `ttl`: seconds that it lives, for ever without.
+
+        Raises InvalidDocument (nothing was written), NotYetIndexed (it is stored, and inline indexing failed: it is taken up
+        again, or lies among the dead letters), WriteOutcomeUnknown (it may or may not have landed), StorageUnavailable.
+        """
+        draft = self._draft(Put(namespace, key, value, index, ttl))
+        await self._open_inline()
+        (write,) = await self._writer.prepare([draft])
+        return await self._finish(write)
+
+    async def delete(self, namespace: Prefix, key: str) -> int:
+        """Delete a document, there or not; the deletion's revision. Raises what `put` does."""
+        draft = Draft(self._ref(namespace, key), None)
+        await self._open_inline()
+        (write,) = await self._writer.prepare([draft])
+        return await self._finish(write)
+
+    async def put_many(self, puts: Iterable[Put | tuple[Prefix, str, dict[str, Any]]]) -> Sequence[int | SynclineError]:
+        """Write many, some at a time; for each, in order, its revision or the error that `put` would have raised.
+
+        Of two for the same document the later one wins. The iterable is consumed as writing goes on.
+        """
+        await self._open_inline()
+        results: list[int | SynclineError] = []
+        for drafts in self._chunks(puts):
+            results += await self._write_chunk(drafts)
+        return results
+
+    async def configure(self, namespace: Prefix, *, fields: Sequence[str] = ("$",), buckets: int = 8) -> NamespaceSettings:
+        """Fix a namespace's settings before its first write: the paths whose texts are embedded (``"$"``: all). The first writer's win."""
+        wanted = NamespaceSettings(buckets=buckets, fields=tuple(fields))
+        return await self._writer.configure(self.tenant, checked_namespace(namespace, self._limits), wanted)
+
+    # ------------------------------------------------------------------ reading
+
+    async def get(self, namespace: Prefix, key: str) -> Document | None:
+        """The document as it is now, None where there is none. Raises InvalidDocument, StorageUnavailable."""
+        (document,) = await self.get_many([(namespace, key)])
+        return document
+
+    async def get_many(self, keys: Iterable[tuple[Prefix, str]]) -> Sequence[Document | None]:
+        """Many at once, in the order asked. Raises what `get` does."""
+        refs = [self._ref(namespace, key) for namespace, key in keys]
+        found: list[Document | None] = []
+        for first in range(0, len(refs), BULK_READ):
+            rows = await self._parts.engine.documents.read(refs[first : first + BULK_READ])
+            now = self._parts.clock.now()
+            found += [None if row is None else Document.of(row) for row in (living(row, now) for row in rows)]
+        return found
+
+    async def list(
+        self, prefix: Prefix = (), *, filter: Filter | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[Document]:
+        """A page of the documents at and below a prefix, in (namespace, key) order; give `page.after` as the next cursor.
+
+        Raises InvalidFilter, InvalidQuery, InvalidDocument (the prefix), StorageUnavailable.
+        """
+        checked_limit(limit, MOST_LISTED)
+        return await self._listing(prefix, filter).page(limit, Cursor.decode(cursor))
+
+    def documents(self, prefix: Prefix = (), *, filter: Filter | None = None) -> AsyncIterator[Document]:
+        """Every document at and below a prefix, in (namespace, key) order, in flat memory. Raises what `list` does."""
+        return self._listing(prefix, filter).all()
+
+    async def count(self, prefix: Prefix = (), *, filter: Filter | None = None) -> int:
+        """How many there are, by walking all of them. Raises what `list` does."""
+        found = 0
+        async for _ in self.documents(prefix, filter=filter):
+            found += 1
+        return found
+
+    async def list_namespaces(self, prefix: Prefix = (), *, limit: int = 100, cursor: str | None = None) -> Page[Namespace]:
+        """Namespaces at and below a prefix that were ever written to, in order. Raises InvalidDocument (the prefix), StorageUnavailable."""
+        below = checked_prefix(prefix, self._limits)
+        return await self._parts.engine.namespaces.list(self.tenant, below, cursor, checked_limit(limit, MOST_LISTED))
+
+    # ------------------------------------------------------------------ searching
+
+    async def search(
+        self,
+        prefix: Prefix = (),
+        *,
+        query: str | None = None,
+        vector: Sequence[float] | None = None,
+        filter: Filter | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        threshold: float | None = None,
+    ) -> "Sequence[Hit]":
+        """Documents at and below a prefix, nearest to the query first, as the source holds them now.
+
+        With neither query nor vector: those that satisfy the filter, in no particular order. `threshold` is the least score
+        (cosine, 1 is equal). Raises InvalidQuery, InvalidFilter, InvalidDocument (the prefix), IndexUnavailable,
+        EmbedderUnavailable, StorageUnavailable.
+        """
+        below = checked_prefix(prefix, self._limits)
+        await self._open_index()
+        return await self._search().search(
+            self.tenant, below, query=query, vector=vector, filter=filter, limit=limit, offset=offset, threshold=threshold
+        )
+
+    async def wait_until_indexed(self, namespace: Prefix, key: str, revision: int, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a word of the public face
+        """Return once the index holds the document at this revision or a later one; `timeout` is seconds.
+
+        Raises NotYetIndexed when the time is over, IndexUnavailable.
+        """
+        await self._open_index()
+        await self._search().wait_until_indexed(self._ref(namespace, key), revision, timeout)
+
+    # ------------------------------------------------------------------ inside
+
+    @property
+    def _limits(self) -> Any:
+        return self._parts.settings.limits
+
+    def _ref(self, namespace: Prefix, key: str) -> Ref:
+        return checked_ref(self.tenant, namespace, key, self._limits)
+
+    def _draft(self, put: Put) -> Draft:
+        text = checked_value(put.value, self._limits)
+        return Draft(self._ref(put.namespace, put.key), text, checked_index(put.index), checked_ttl(put.ttl))
+
+    def _listing(self, prefix: Prefix, filter: Filter | None) -> Listing:
+        below = checked_prefix(prefix, self._limits)
+        parts = self._parts
+        return Listing(parts.engine.documents, parts.clock.now, self.tenant, below, parse(filter), parts.settings.read_ahead)
+
+    async def _open_index(self) -> None:
+        """With inline indexing the catch-up begins when the index is first opened, by whomever."""
+        if self._inline is not None:
+            await self._inline.start()
+
+    async def _open_inline(self) -> None:
+        if self._inline is not None:
+            await self._inline.open()
+
+    async def _finish(self, write: Write) -> int:
+        await self._writer.land(write)
+        if self._inline is not None:
+            await self._inline.index(write)
+        return write.revision
+
+    def _chunks(self, puts: Iterable[Put | tuple[Prefix, str, dict[str, Any]]]) -> Iterator[Sequence[Draft | SynclineError]]:
+        chunk: list[Draft | SynclineError] = []
+        size = 0
+        for put in puts:
+            draft = self._draft_or_error(put if isinstance(put, Put) else Put(*put))
+            chunk.append(draft)
+            size += len(draft.value or "") if isinstance(draft, Draft) else 0
+            if len(chunk) == BULK_ITEMS or size >= BULK_BYTES:
+                yield chunk
+                chunk, size = [], 0
+        if chunk:
+            yield chunk
+
+    def _draft_or_error(self, put: Put) -> Draft | SynclineError:
+        try:
+            return self._draft(put)
+        except SynclineError as error:
+            return error
+
+    async def _write_chunk(self, drafts: Sequence[Draft | SynclineError]) -> Sequence[int | SynclineError]:
+        good = [draft for draft in drafts if isinstance(draft, Draft)]
+        try:
+            writes = iter(await self._writer.prepare(good))
+        except SynclineError as error:
+            return [error if isinstance(draft, Draft) else draft for draft in drafts]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._finish_or_error(next(writes))) if isinstance(draft, Draft) else draft for draft in drafts]
+        return [task.result() if isinstance(task, asyncio.Task) else task for task in tasks]
+
+    async def _finish_or_error(self, write: Write) -> int | SynclineError:
+        try:
+            return await self._finish(write)
+        except SynclineError as error:
+            return error

@@ -1,0 +1,98 @@
+"""Writing: a document's new state and its event are made once, and land together in a group with others.
+
+A write whose outcome is unknown is repeated as it is: same revision, same event id (architecture, invariant 2).
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from syncline_contracts.errors import WriteOutcomeUnknown
+from syncline_contracts.event import ChangeEvent, Kind
+from syncline_contracts.identity import Namespace, Ref
+from syncline_contracts.revision import NEVER, Clock
+from syncline_store.directory import Directory
+from syncline_store.document import INDEX_AS_NAMESPACE, Write, content_hash
+from syncline_store.engines.protocol import Engine, NamespaceSettings, Refused, Stored, Unknown, WriteOutcome
+from syncline_store.group_commit import GroupCommit
+from syncline_store.settings import StoreSettings
+
+ROW_BYTES = 400
+"""About what a row and its outbox row weigh beside the value."""
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+"""Seconds between two attempts of a write whose outcome is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be written, checked; `value` is canonical text, None deletes. `ttl` is seconds."""
+
+    ref: Ref
+    value: str | None
+    index_spec: str = INDEX_AS_NAMESPACE
+    ttl: int | None = None
+
+
+class Writer:
+    """Writes drafts. Its group commit is shared by all tenants of a store."""
+
+    def __init__(self, engine: Engine, directory: Directory, clock: Clock, settings: StoreSettings) -> None:
+        self._clock = clock
+        self._grace = int(settings.tombstone_grace)
+        self._deadline = settings.write_deadline
+        self._directory = directory
+        self._commits: GroupCommit[Write, WriteOutcome] = GroupCommit(
+            engine.documents.write,
+            max_items=settings.group_commit.max_items,
+            max_bytes=settings.group_commit.max_bytes,
+            size_of=lambda write: ROW_BYTES + len(write.value or ""),
+        )
+
+    async def prepare(self, drafts: Sequence[Draft]) -> list[Write]:
+        """Draw the revisions, in the order given: of two drafts for one document the later wins. Raises StorageUnavailable, ClockSkew."""
+        for tenant, namespace in {(draft.ref.tenant, draft.ref.namespace) for draft in drafts}:
+            await self._directory.ensure(tenant, namespace)
+        return [self._made(draft) for draft in drafts]
+
+    async def land(self, write: Write) -> ChangeEvent:
+        """Returns once document and event are durable. Raises WriteOutcomeUnknown, StorageUnavailable, or why it was refused."""
+        deadline = time.monotonic() + self._deadline
+        pause = FIRST_PAUSE
+        while True:
+            outcome = await self._commits.submit(write)
+            match outcome:
+                case Stored():
+                    return write.event
+                case Refused(error):
+                    raise error
+                case Unknown(problem):
+                    if time.monotonic() + pause > deadline:
+                        raise WriteOutcomeUnknown(write.ref, write.revision, problem)
+                case _:
+                    assert_never(outcome)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def write(self, draft: Draft) -> ChangeEvent:
+        """Both steps for one document."""
+        (write,) = await self.prepare([draft])
+        return await self.land(write)
+
+    async def configure(self, tenant: str, namespace: Namespace, wanted: NamespaceSettings) -> NamespaceSettings:
+        """The namespace's settings: these, unless it has some already."""
+        return await self._directory.ensure(tenant, namespace, wanted)
+
+    async def aclose(self) -> None:
+        """Finish what was submitted."""
+        await self._commits.aclose()
+
+    def _made(self, draft: Draft) -> Write:
+        """A tombstone has no expires_at: the storage removes its row after the grace, and the index knows when on its own."""
+        revision = self._clock.tick()
+        life = self._grace if draft.value is None else draft.ttl
+        expires = NEVER if draft.value is None or draft.ttl is None else revision + draft.ttl * 1_000_000
+        event = ChangeEvent.of(draft.ref, revision, Kind.WRITE, first_at=self._clock.now(), expires_at=expires)
+        return Write(draft.value, content_hash(draft.value), draft.index_spec, event, life)
