@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, stop_before_delay, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from syncline_contracts.errors import Unavailable
 from syncline_sync_worker.handler.settings import HandlerSettings
@@ -19,11 +19,15 @@ async def retrying(work: Callable[[], Awaitable[T]], settings: HandlerSettings, 
     tries = AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),
         wait=_Wait(settings),
-        stop=stop_before_delay(settings.retry_for) | stop_after_delay(settings.retry_for),
+        stop=stop_before_delay(settings.retry_for),
         before_sleep=lambda state: failed(_error(state)),
         reraise=True,
     )
-    return await tries(work)
+
+    async def once() -> T:
+        return await work()
+
+    return await tries(once)
 
 
 class _Wait(wait_random_exponential):

@@ -11,19 +11,26 @@ from syncline_sync_worker.handler.handler import Handler
 from syncline_sync_worker.handler.verdict import Done, Pause
 from syncline_sync_worker.transport.backoff import Backoff, wait_for
 
+LONGEST_PROBE = 15.0
+"""Seconds between two probes at most."""
+
 
 class DirectPublisher:
     """Publishing returns once the handler is done with every row: what is durable beyond the relay is the effect itself.
 
     At most `in_flight` batches of `max_batch` rows are handled at once, whatever the number of shards, so that one
     batch embeds while another is written. While the handler pauses, the batch that met the outage is the probe:
-    it is brought again, each time after a longer wait, for `patience` seconds; then the call fails and the relay holds it.
+    it is brought again after `probe_after` seconds, then after longer and longer, for `patience` seconds in all; then the
+    call fails and the relay keeps the rows.
     """
 
-    def __init__(self, handler: Handler, *, max_batch: int = 256, in_flight: int = 2, patience: float = 30.0) -> None:
+    def __init__(
+        self, handler: Handler, *, max_batch: int = 256, in_flight: int = 2, probe_after: float = 0.5, patience: float = 30.0
+    ) -> None:
         self._handler = handler
         self._max_batch = max_batch
         self._slots = asyncio.Semaphore(in_flight)
+        self._probe_after = probe_after
         self._patience = patience
         self._closing = asyncio.Event()
 
@@ -38,7 +45,7 @@ class DirectPublisher:
         self._closing.set()
 
     async def _hand_over(self, deliveries: Sequence[Delivery]) -> None:
-        backoff, waited = Backoff(first=0.5, longest=15.0), 0.0
+        backoff, waited = Backoff(self._probe_after, LONGEST_PROBE), 0.0
         while True:
             verdict = await self._handler.handle(deliveries)
             match verdict:
