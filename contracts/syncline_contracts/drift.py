@@ -25,6 +25,19 @@ class DriftKind(StrEnum):
     """The vector is not what the text embeds to (found by sampling)."""
 
 
+class Verdict(StrEnum):
+    """What a report comes to."""
+
+    IN_STEP = "in_step"
+    DRIFT = "drift"
+    UNKNOWN = "could_not_tell"
+
+    @property
+    def exit_code(self) -> int:
+        """0 in step, 1 drift, 2 could not tell."""
+        return (Verdict.IN_STEP, Verdict.DRIFT, Verdict.UNKNOWN).index(self)
+
+
 class Finding(BaseModel):
     """One document that drifted. `seen` says what each side held; times are µs since 1970."""
 
@@ -66,6 +79,11 @@ class DriftReport(BaseModel):
     young: int = 0
     """Differences left alone because their writes may still be in flight."""
     findings: tuple[Finding, ...] = ()
+    """Differences that two further looks confirmed."""
+    unlisted: int = 0
+    """Differences of the walk beyond those that a report lists; they were not confirmed. Repair what is listed, then check again."""
+    unnamed: int = 0
+    """Documents in the index whose points do not say whose they are (somebody damaged the payload): no event can repair them."""
     repaired: int = 0
     """Repair events that were written."""
     refused: str | None = None
@@ -78,3 +96,10 @@ class DriftReport(BaseModel):
         for finding in self.findings:
             counts[finding.kind] = counts.get(finding.kind, 0) + 1
         return counts
+
+    @property
+    def verdict(self) -> Verdict:
+        """Drift where anything was found, also when its repair was refused; unknown where the walk could not tell."""
+        if self.findings or self.unnamed:
+            return Verdict.DRIFT
+        return Verdict.IN_STEP if self.refused is None else Verdict.UNKNOWN

@@ -1,0 +1,90 @@
+"""Packed columns of a few documents, of blocks put together, or of one tenant's part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import chain
+from typing import Any, TypeVar
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from syncline_contracts.identity import Ref
+from syncline_store.document import INDEX_NOT, Row
+from syncline_store.engines.protocol import Heads
+from syncline_store.index.points import PointState
+from syncline_store.index.scan import MARKS, IndexPoints
+
+Columns = TypeVar("Columns", Heads, IndexPoints)
+_HASH_BYTES = 16
+
+
+def words(values: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """16 bytes each as two big-endian columns: uint64[n, 2]."""
+    return np.frombuffer(b"".join(values), dtype=">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def heads_of(rows: Sequence[Row], segments: Mapping[UUID, int]) -> Heads:
+    """Pack rows that were read one by one."""
+    return Heads(
+        refs=[row.ref for row in rows],
+        ids=words([row.ref.document.bytes for row in rows]),
+        content_hashes=words([row.content_hash for row in rows]),
+        revisions=np.array([row.revision for row in rows], np.int64),
+        expires_at=np.array([row.expires_at for row in rows], np.int64),
+        deleted=np.array([row.deleted for row in rows], np.bool_),
+        indexed=np.array([row.index_spec != INDEX_NOT for row in rows], np.bool_),
+        segments=np.array([segments[row.ref.document] for row in rows], np.int16),
+    )
+
+
+def points_of(states: Sequence[PointState], refs: Mapping[UUID, Ref], segments: Mapping[UUID, int]) -> IndexPoints:
+    """Pack points that were read one by one."""
+    return IndexPoints(
+        ids=[""] * len(states),
+        refs=[refs[state.document] for state in states],
+        models=[state.model for state in states],
+        documents=words([state.document.bytes for state in states]),
+        content_hashes=words([_hash(state.content_hash) for state in states]),
+        revisions=np.array([state.revision for state in states], np.int64),
+        expires_at=np.array([state.expires_at for state in states], np.int64),
+        passage=np.array([state.passage for state in states], np.int32),
+        passages=np.array([state.passages for state in states], np.int32),
+        marks=np.array([MARKS.index(state.mark) for state in states], np.int8),
+        segments=np.array([segments[state.document] for state in states], np.int16),
+    )
+
+
+def _hash(text: str) -> bytes:
+    """What somebody damaged reads as zeros."""
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        return bytes(_HASH_BYTES)
+    return found if len(found) == _HASH_BYTES else bytes(_HASH_BYTES)
+
+
+def together(blocks: Sequence[Columns], none: Columns) -> Columns:
+    """One set of columns from many; `none` where there is no block."""
+    if not blocks:
+        return none
+    parts = {column.name: [getattr(block, column.name) for block in blocks] for column in fields(none)}
+    return replace(none, **{name: _joined(part) for name, part in parts.items()})
+
+
+def of_tenant(columns: Columns, tenant: str) -> Columns:
+    """The rows of one tenant."""
+    chosen = np.fromiter((ref is not None and ref.tenant == tenant for ref in columns.refs), np.bool_, len(columns))
+    return replace(columns, **{column.name: _chosen(getattr(columns, column.name), chosen) for column in fields(columns)})
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else list(chain.from_iterable(parts))
+
+
+def _chosen(column: Any, chosen: npt.NDArray[np.bool_]) -> Any:
+    return column[chosen] if isinstance(column, np.ndarray) else [column[place] for place in np.flatnonzero(chosen).tolist()]
+
+
+NO_HEADS = heads_of([], {})
+NO_POINTS = points_of([], {}, {})

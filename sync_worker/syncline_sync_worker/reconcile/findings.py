@@ -1,0 +1,97 @@
+"""Differences as findings: what each side held, in words. Only what differs comes here, so this may go row by row."""
+
+import uuid
+from dataclasses import dataclass
+
+import numpy as np
+
+from syncline_contracts.drift import DriftKind, Finding
+from syncline_store.engines.protocol import Heads
+from syncline_store.index.points import Mark
+from syncline_store.index.scan import MARKS, IndexPoints
+from syncline_sync_worker.reconcile.compare import KINDS, NONE, Bools, Differences
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What was compared, and as of when (µs since 1970)."""
+
+    heads: Heads
+    points: IndexPoints
+    model: str
+    now: int
+
+    def named(self, differences: Differences) -> Bools:
+        """Of which differences the document is known by name: there is a row, or a point whose payload says it."""
+        places = zip(differences.rows.tolist(), differences.points.tolist(), strict=True)
+        return np.array([row != NONE or self.points.refs[point] is not None for row, point in places], np.bool_)
+
+    def findings(self, differences: Differences) -> list[Finding]:
+        """A finding for each of these, all named, in the columns' order."""
+        return [
+            self._finding(KINDS[kind], row, point, since, live)
+            for kind, row, point, since, live in zip(
+                differences.kinds.tolist(),
+                differences.rows.tolist(),
+                differences.points.tolist(),
+                differences.since.tolist(),
+                differences.live.tolist(),
+                strict=True,
+            )
+        ]
+
+    def _finding(self, kind: DriftKind, row: int, point: int, since: int, live: int) -> Finding:
+        heads, points = self.heads, self.points
+        ref = points.refs[point] if row == NONE else heads.refs[row]
+        if ref is None:
+            raise ValueError("an unnamed difference has no finding")
+        high, low = (points.documents[point] if row == NONE else heads.ids[row]).tolist()
+        # An orphan's repair names the state of the point, any other's that of the row.
+        expires_at = points.expires_at[point] if kind is DriftKind.ORPHAN else heads.expires_at[row]
+        return Finding(
+            kind=kind,
+            document=uuid.UUID(int=high << 64 | low),
+            tenant=ref.tenant,
+            namespace=ref.namespace,
+            key=ref.key,
+            segment=int(points.segments[point] if row == NONE else heads.segments[row]),
+            source_revision=None if row == NONE else int(heads.revisions[row]),
+            index_revision=None if point == NONE else int(points.revisions[point]),
+            expires_at=int(expires_at),
+            detail=self._detail(kind, row, point, live),
+            since=since,
+        )
+
+    def _detail(self, kind: DriftKind, row: int, point: int, live: int) -> str:
+        if kind is DriftKind.ORPHAN:
+            return f"{live} live point(s) of a document that {self._why_unwanted(row)}"
+        if kind is DriftKind.MISSING:
+            return "the index has no head of it" + (f", but {live} other passage(s)" if live else "")
+        if kind is DriftKind.STALE:
+            return self._why_stale(row, point)
+        if kind is DriftKind.PASSAGE_GAP:
+            return f"the head counts {int(self.points.passages[point])} passage(s), {live} live point(s) are there"
+        return f"embedded with {self.points.models[point]!r}, not with {self.model!r}"
+
+    def _why_unwanted(self, row: int) -> str:
+        if row == NONE:
+            return "has no row"
+        if self.heads.deleted[row]:
+            return "was deleted"
+        return "has expired" if self.heads.expires_at[row] <= self.now else "is kept out of the index"
+
+    def _why_stale(self, row: int, point: int) -> str:
+        heads, points = self.heads, self.points
+        if MARKS[points.marks[point]] is not Mark.LIVE:
+            return "a tombstone stands in its place"
+        if points.revisions[point] != heads.revisions[row]:
+            return (
+                "the index holds an older revision"
+                if points.revisions[point] < heads.revisions[row]
+                else "the index is ahead of the source"
+            )
+        if (points.content_hashes[point] != heads.content_hashes[row]).any():
+            return "same revision, another content"
+        if points.expires_at[point] != heads.expires_at[row]:
+            return "same revision, another expiry"
+        return "a passage is of another version than its head"

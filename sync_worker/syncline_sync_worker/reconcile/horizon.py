@@ -1,0 +1,72 @@
+"""Which differences may still be in flight: those of writes whose events nobody has handled yet.
+
+Two delayed looks alone report in-flight writes as soon as the lag passes the settle window (docs/protocol.md, D1). So before
+each look at both sides the oldest unhandled event is asked for, and nothing newer than it is reported.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from syncline_contracts.identity import Ref
+from syncline_contracts.revision import MAX_AHEAD, Clock
+from syncline_store.engines.protocol import Engine, OutboxRow, Pos
+from syncline_store.indexing.pages import OUTBOX_LIFE, pages
+
+FURTHEST_DUE = 3_600_000_000
+"""How far ahead of now a deferred event may stand."""
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Read before both sides. Differences that are newer than `before` may be in flight. Times are µs since 1970."""
+
+    now: int
+    before: int
+
+    def young(self, since: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of these newest revisions may be of a write in flight; one beyond what any clock may draw is not."""
+        young: npt.NDArray[np.bool_] = (since >= self.before) & (since <= self.now + MAX_AHEAD)
+        return young
+
+
+async def read_horizon(engine: Engine, clock: Clock, settle: int) -> Horizon:
+    """The oldest event that may be unhandled, the settle window (µs) at least."""
+    now = clock.now()
+    before = now - max(settle, engine.outbox.lateness)
+    marks = await engine.leases.marks()
+    for shard in range(engine.outbox.shards):
+        first = await engine.outbox.read(shard, _begin(marks.get(shard), now), _end(now), 1)
+        before = min([before, *(row.pos.at for row in first)])
+    return Horizon(now, before)
+
+
+async def in_flight(engine: Engine, clock: Clock, refs: Collection[Ref]) -> set[Ref]:
+    """Those of the documents that have an unhandled event.
+
+    This sees what a revision's age does not tell: a refresh of an expiry (its revision is the row's), a write that stalled
+    between drawing its revision and its commit, a deferred event. Costs a read of all unhandled events; memory is a page.
+    """
+    wanted = set(refs)
+    if not wanted:
+        return set()
+    return {row.event.ref async for row in _unhandled(engine, clock.now()) if row.event.ref in wanted}
+
+
+async def _unhandled(engine: Engine, now: int) -> AsyncIterator[OutboxRow]:
+    marks = await engine.leases.marks()
+    for shard in range(engine.outbox.shards):
+        async for page in pages(engine.outbox, shard, _begin(marks.get(shard), now), _end(now), PAGE):
+            for row in page:
+                yield row
+
+
+def _begin(mark: Pos | None, now: int) -> Pos:
+    return Pos(now - OUTBOX_LIFE) if mark is None else mark
+
+
+def _end(now: int) -> Pos:
+    return Pos(now + FURTHEST_DUE)

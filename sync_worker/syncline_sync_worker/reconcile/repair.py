@@ -1,0 +1,25 @@
+"""Repair: an outbox event for each finding, so that ordering, guards and dead letters apply as to any write (invariant 11)."""
+
+from collections.abc import Sequence
+
+from syncline_contracts.drift import DriftKind, Finding
+from syncline_contracts.event import ChangeEvent, Kind
+from syncline_store.engines.protocol import Outbox
+
+
+def repair_event(finding: Finding, now: int) -> ChangeEvent:
+    """The event that mends a finding.
+
+    It names the state that it is about: an orphan's the point's, any other's the row's. `first_at` is when that state was
+    made, so that the handler does not take an old orphan's absent row for one that has yet to surface, and defer.
+    """
+    seen = finding.index_revision if finding.kind is DriftKind.ORPHAN else finding.source_revision
+    revision = now if seen is None else seen
+    return ChangeEvent.of(finding.ref, revision, Kind.REPAIR, first_at=min(now, revision), expires_at=finding.expires_at)
+
+
+async def write_repairs(outbox: Outbox, findings: Sequence[Finding], now: int, batch: int) -> int:
+    """Write the events in batches; how many were written. Stopped half-way, those that were written are whole."""
+    for begin in range(0, len(findings), batch):
+        await outbox.append([repair_event(finding, now) for finding in findings[begin : begin + batch]])
+    return len(findings)

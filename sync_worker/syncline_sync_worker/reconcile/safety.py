@@ -1,0 +1,57 @@
+"""What a run may repair, and when it must not: a mistake of the operator or of a restore looks just like mass drift."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from syncline_contracts.drift import DriftKind, DriftReport, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How much one run may repair: a count, a share of the documents compared, and a few whatever their share."""
+
+    max_repairs: int
+    max_share: float
+    few: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """These may be repaired: removals last, and no more than the count."""
+
+    findings: Sequence[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing may be repaired; `why` names the remedy."""
+
+    why: str
+
+
+def source_looks_empty(documents: int, estimate: int, orphans: int) -> str | None:
+    """Why nothing can be told: a source without a document and an index full of orphans are hardly of one another."""
+    if documents or estimate or not orphans:
+        return None
+    return (
+        f"the source looks empty, and all {orphans} documents in the index would be orphans: is this the right store, and has it been "
+        "restored? If the documents are really gone, remove the collection instead"
+    )
+
+
+def judge(report: DriftReport, caps: Caps) -> Allowed | Refusal:
+    """Which findings of a report may be repaired."""
+    if report.refused is not None:
+        return Refusal(report.refused)
+    removals = [finding for finding in report.findings if finding.kind is DriftKind.ORPHAN]
+    others = [finding for finding in report.findings if finding.kind is not DriftKind.ORPHAN]
+    found = len(report.findings) + report.unlisted
+    share = found / max(report.documents, 1)
+    if found > caps.few and share > caps.max_share:
+        return Refusal(
+            f"{found} of {report.documents} documents differ, {share:.0%}, where max_share allows {caps.max_share:.0%}: if that is what "
+            "you expect (an index that was lost, say), raise max_share"
+        )
+    if len(removals) > caps.max_repairs:
+        return Refusal(f"{len(removals)} documents would be removed from the index, where max_repairs allows {caps.max_repairs}")
+    return Allowed((*others[: caps.max_repairs - len(removals)], *removals))
