@@ -1,1 +1,5 @@
-"""The embedded engine: one SQLite file, one writer thread."""
+"""The engine of the embedded default: one SQLite file, one thread that writes it."""
+
+from syncline_store.engines.sqlite.engine import SqliteEngine, open_sqlite
+
+__all__ = ["SqliteEngine", "open_sqlite"]

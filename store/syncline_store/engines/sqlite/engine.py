@@ -1,0 +1,84 @@
+"""The engine: one SQLite file, its parts, and what concerns all of them."""
+
+import sqlite3
+from functools import partial
+from typing import Self
+
+from syncline_contracts.revision import Clock
+from syncline_store.engines.sqlite.connection import Connections, transaction
+from syncline_store.engines.sqlite.dead_letters import SqliteDeadLetters
+from syncline_store.engines.sqlite.documents import SqliteDocuments
+from syncline_store.engines.sqlite.expiry import Expiry
+from syncline_store.engines.sqlite.leases import SqliteLeases
+from syncline_store.engines.sqlite.migrations import migrate
+from syncline_store.engines.sqlite.namespaces import SqliteNamespaces
+from syncline_store.engines.sqlite.outbox import SqliteOutbox
+from syncline_store.engines.sqlite.position import Positions
+
+OUTBOX_LIFE = 3 * 24 * 3600 * 1_000_000
+"""µs that an outbox row is kept: three days."""
+
+_FIX = "INSERT INTO properties (name, value) VALUES ('shards', ?) ON CONFLICT DO NOTHING"
+_SHARDS = "SELECT value FROM properties WHERE name = 'shards'"
+_NEWEST = "SELECT max(revision) FROM documents"
+
+
+class SqliteEngine:
+    """The five parts over one file, made by `open_sqlite`. A second process may work on the same file."""
+
+    def __init__(self, connections: Connections, *, clock: Clock, shards: int, outbox_life: int) -> None:
+        self._connections = connections
+        self._clock = clock
+        positions = Positions(clock.now)
+        self.outbox = SqliteOutbox(connections, positions, shards)
+        self.documents = SqliteDocuments(connections, positions, self.outbox)
+        self.namespaces = SqliteNamespaces(connections)
+        self.leases = SqliteLeases(connections, clock, shards)
+        self.dead_letters = SqliteDeadLetters(connections, clock)
+        self._expiry = Expiry(connections, shards, outbox_life)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def migrate(self) -> None:
+        """Bring the schema to this version. Opening did it already; again does no harm."""
+        await self._connections.writing.run(partial(migrate, path=self._connections.path, now=self._clock.now()))
+
+    async def clock(self) -> int:
+        """The later of this machine's clock and the newest revision."""
+        newest = await self._connections.reading.run(lambda connection: connection.execute(_NEWEST).fetchone()[0])
+        return max(self._clock.now(), newest or 0)
+
+    async def expire(self, now: int) -> int:
+        """Remove rows whose life has ended, a few hundred at a time."""
+        return await self._expiry.expire(now)
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of the file."""
+        await self._connections.aclose()
+
+
+async def open_sqlite(path: str, *, clock: Clock, shards: int = 4, outbox_life: int = OUTBOX_LIFE) -> SqliteEngine:
+    """Open a file (or ``":memory:"``) and bring its schema up to date. `shards` counts for a new file only.
+
+    Raises StorageUnavailable, SchemaTooNew.
+    """
+    connections = Connections(path)
+    try:
+        await connections.writing.run(partial(migrate, path=path, now=clock.now()))
+        fixed = await connections.writing.run(partial(_fix_shards, wanted=shards))
+    except BaseException:
+        await connections.aclose()
+        raise
+    return SqliteEngine(connections, clock=clock, shards=fixed, outbox_life=outbox_life)
+
+
+def _fix_shards(connection: sqlite3.Connection, wanted: int) -> int:
+    """The number that the file was made with: a relay that looked at fewer would miss events."""
+    if connection.execute(_SHARDS).fetchone() is None:
+        with transaction(connection):
+            connection.execute(_FIX, (str(wanted),))
+    return int(connection.execute(_SHARDS).fetchone()[0])
