@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from syncline_contracts.errors import ConfigurationError, NotYetIndexed, Unavailable
-from syncline_contracts.identity import Ref
 from syncline_store.document import Write
 from syncline_store.group_commit import GroupCommit
 from syncline_store.indexing.catch_up import CatchUp
@@ -93,6 +92,4 @@ class InlineIndexing:
     async def _index(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Writes of one document share an outcome: the indexer looks at what the source says now."""
         indexer = await self.start()
-        outcomes = await indexer.index([Delivery(write.event, SOURCE) for write in writes])
-        by_ref: dict[Ref, Outcome] = {outcome.ref: outcome for outcome in outcomes}
-        return [by_ref[write.ref] for write in writes]
+        return await indexer.index([Delivery(write.event, SOURCE) for write in writes])
