@@ -50,6 +50,8 @@ class IndexingSettings(Settings):
     """Documents that are handled together."""
     attempts: Count = 3
     """How often a document that is refused is tried before it becomes a dead letter."""
+    deadline: Seconds = 300.0
+    """How long a batch may take from its first read to its last write; half of the tombstones' grace at most (H14)."""
 
 
 class StoreSettings(Settings):

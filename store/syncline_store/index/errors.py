@@ -1,0 +1,44 @@
+"""Qdrant's errors, translated once."""
+
+import sqlite3
+
+import httpx
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
+
+from syncline_contracts.errors import ConfigurationError, DocumentRefused, IndexUnavailable, SynclineError
+
+QDRANT_ERRORS = (ApiException, QdrantException, httpx.HTTPError, sqlite3.Error, OSError, ValueError, KeyError, RuntimeError)
+"""What qdrant-client raises, in both of its modes. ValueError is local mode's word for a refused request."""
+
+_TOO_MANY = 429
+_DENIED = (401, 403)
+_ABSENT = 404
+_TIMED_OUT = 408
+_SERVER = 500
+
+
+def translate(error: Exception, where: str) -> SynclineError:
+    """Say it in the tree of errors.py: come back later (IndexUnavailable), or refused as it is (DocumentRefused)."""
+    if isinstance(error, SynclineError):
+        return error
+    if isinstance(error, ResourceExhaustedResponse):
+        return IndexUnavailable(f"the index at {where} asks to be left alone: {error}", retry_after=float(error.retry_after_s))
+    if isinstance(error, UnexpectedResponse):
+        return _of_status(error, where)
+    if isinstance(error, ResponseHandlingException):
+        return IndexUnavailable(f"the index at {where} does not answer: {error.source!r}")
+    if isinstance(error, ValueError) and "not found" not in str(error):
+        return DocumentRefused(f"the index refused the request: {error}")
+    return IndexUnavailable(f"the index at {where} does not work: {error!r}")
+
+
+def _of_status(error: UnexpectedResponse, where: str) -> SynclineError:
+    status = error.status_code or _SERVER
+    if status in _DENIED:
+        return ConfigurationError(f"the index at {where} refused access ({status}): check index_api_key")
+    if status == _ABSENT:
+        return IndexUnavailable(f"the collection at {where} is gone: start this process again to make it anew, then run a repair")
+    if status >= _SERVER or status in (_TOO_MANY, _TIMED_OUT):
+        return IndexUnavailable(f"the index at {where} cannot answer now: {error}")
+    return DocumentRefused(f"the index refused the request: {error}")

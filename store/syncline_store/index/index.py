@@ -1,0 +1,137 @@
+"""The index: one Qdrant collection, read and written under guards. Opened once a process; every method may raise IndexUnavailable."""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from operator import attrgetter
+
+import numpy as np
+import numpy.typing as npt
+from qdrant_client import AsyncQdrantClient, models
+
+from syncline_contracts.errors import SynclineError
+from syncline_store.embedding.protocol import Embedder
+from syncline_store.engines.protocol import Page
+from syncline_store.index.changes import Refresh, Removal, Upsert
+from syncline_store.index.client import Client
+from syncline_store.index.collection import ensure
+from syncline_store.index.local import LocalPoints
+from syncline_store.index.points import VECTOR, Field, Mark, PointState
+from syncline_store.index.remote import RemotePoints
+from syncline_store.index.request import match, within
+from syncline_store.index.scan import IndexPoints, scan
+from syncline_store.index.search import by_filter, nearest
+from syncline_store.index.state import Found
+
+
+class Index:
+    """A collection that only one embedding model writes to. Make it with `Index.open`."""
+
+    def __init__(self, client: Client, collection: str, model: str, dimensions: int) -> None:
+        self._client = client
+        self._collection = collection
+        self.model = model
+        self.dimensions = dimensions
+        self._writes = (LocalPoints if client.local else RemotePoints)(client, collection)
+
+    @staticmethod
+    async def open(url: str, *, collection: str, embedder: Embedder, api_key: str | None = None) -> "Index":
+        """Open ``path:FOLDER``, ``:memory:`` or a server's URL; make the collection and its payload indexes unless they are there.
+
+        Raises IndexMismatch if it was built with another model or dimension, IndexLocked if another process holds the folder,
+        IndexUnavailable. Nothing was written then.
+        """
+        client = await Client.open(url, api_key)
+        model, dimensions = embedder.model, embedder.dimensions
+        try:
+            await client.call(lambda qdrant: ensure(qdrant, collection, model, dimensions, local=client.local))
+        except SynclineError:
+            await client.aclose()
+            raise
+        return Index(client, collection, model, dimensions)
+
+    @property
+    def local(self) -> bool:
+        """In this process, in a folder that no other process may open."""
+        return self._client.local
+
+    async def points(self, documents: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[PointState]]:
+        """Each document's points, tombstones included, by passage; an empty list where there are none."""
+        found: dict[uuid.UUID, list[PointState]] = {document: [] for document in documents}
+        for point in await self._writes.points(list(found)):
+            found[point.document].append(point)
+        for points in found.values():
+            points.sort(key=attrgetter("passage"))
+        return found
+
+    async def upsert(self, operations: Sequence[Upsert]) -> None:
+        """Write points under their guards, in order. Raises DocumentRefused if the index takes one of them by no means."""
+        if operations:
+            await self._writes.upsert(operations)
+
+    async def refresh(self, changes: Sequence[Refresh]) -> None:
+        """Change payloads where the text is the same and the revision lower."""
+        if changes:
+            await self._writes.refresh(changes)
+
+    async def remove(self, removals: Sequence[Removal]) -> None:
+        """Delete passages, never a head."""
+        if removals:
+            await self._writes.remove(removals)
+
+    def scan(self, first: int, last: int, block: int = 10_000) -> AsyncIterator[IndexPoints]:
+        """Every point of the segments first..last (inclusive), in blocks of at most `block` points, in no order."""
+        return scan(self._client, self._collection, first, last, block)
+
+    async def vectors(self, ids: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """The vectors of these points, as far as they have one: float32[dimensions]."""
+
+        async def ask(qdrant: AsyncQdrantClient) -> list[models.Record]:
+            return await qdrant.retrieve(self._collection, ids, with_payload=False, with_vectors=[VECTOR])
+
+        records = await self._client.call(ask) if ids else []
+        named = {str(record.id): record.vector for record in records}
+        return {point: np.asarray(vector[VECTOR], np.float32) for point, vector in named.items() if isinstance(vector, dict) and vector}
+
+    async def search(
+        self,
+        vector: npt.NDArray[np.float32],
+        where: models.Filter,
+        limit: int,
+        offset: int = 0,
+        threshold: float | None = None,
+    ) -> list[Found]:
+        """The passages nearest to a vector among those that match, best first. Raises InvalidFilter."""
+        return await nearest(self._client, self._collection, vector, where, limit=limit, offset=offset, threshold=threshold)
+
+    async def filtered(self, where: models.Filter, after: str | None, limit: int) -> Page[Found]:
+        """The heads that match, in the order of their ids; scores are 0. Raises InvalidFilter."""
+        return await by_filter(self._client, self._collection, where, after, limit)
+
+    async def count(self) -> int:
+        """How many points there are, tombstones included."""
+        return await self._count(None)
+
+    async def purge(self, now: int, grace: int) -> int:
+        """The sweep: delete living points `grace` µs after they expired, and tombstones whose purge time has come (H7, H14).
+
+        Gives about how many: what other processes delete meanwhile is counted as well.
+        """
+        expired = models.Filter(must=[match(Field.MARK, Mark.LIVE), within(Field.EXPIRES_AT, lte=now - grace)])
+        buried = models.Filter(must=[within(Field.PURGE_AT, lte=now)], must_not=[match(Field.MARK, Mark.LIVE)])
+        dead = models.Filter(should=[expired, buried])
+        found = await self._count(dead)
+        if found:
+
+            async def delete(qdrant: AsyncQdrantClient) -> object:
+                return await qdrant.delete(self._collection, points_selector=models.FilterSelector(filter=dead), wait=True)
+
+            await self._client.call(delete)
+        return found
+
+    async def _count(self, where: models.Filter | None) -> int:
+        answer = await self._client.call(lambda qdrant: qdrant.count(self._collection, where, exact=True))
+        return answer.count
+
+    async def aclose(self) -> None:
+        """Let go of the connection, or of the folder."""
+        await self._client.aclose()

@@ -1,0 +1,86 @@
+"""The write path against a Qdrant server: filters do the work, many documents a request, durable before it returns."""
+
+import uuid
+from collections.abc import Sequence
+
+from qdrant_client import AsyncQdrantClient, models
+
+from syncline_store.index.changes import Refresh, Removal, Upsert
+from syncline_store.index.client import Client
+from syncline_store.index.points import PointState
+from syncline_store.index.request import as_filter, as_point, of_documents, pieces, refreshable, removable
+from syncline_store.index.state import STATE, state
+
+MAX_DOCUMENTS = 256
+"""Documents that one scroll asks for."""
+MAX_OPERATIONS = 64
+"""Operations of one request that select by filter."""
+PAGE = 1_000
+
+
+class RemotePoints:
+    """Points of documents: read, upsert, refresh, remove."""
+
+    def __init__(self, client: Client, collection: str) -> None:
+        self._client = client
+        self._collection = collection
+
+    async def points(self, documents: Sequence[uuid.UUID]) -> list[PointState]:
+        """Every point of these documents."""
+        found: list[PointState] = []
+        for start in range(0, len(documents), MAX_DOCUMENTS):
+            found += await self._scroll(models.Filter(must=[of_documents(documents[start : start + MAX_DOCUMENTS])]))
+        return found
+
+    async def _scroll(self, where: models.Filter) -> list[PointState]:
+        found: list[PointState] = []
+        after: models.ExtendedPointId | None = None
+        while True:
+            points, after = await self._client.call(
+                lambda qdrant, after=after: qdrant.scroll(  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
+                    self._collection, where, limit=PAGE, offset=after, with_payload=list(STATE)
+                )
+            )
+            found += [state(point.payload or {}) for point in points]
+            if after is None:
+                return found
+
+    async def upsert(self, operations: Sequence[Upsert]) -> None:
+        """In requests of some 256 points; each operation under its own guard."""
+        for request in pieces(operations):
+            await self._update(
+                [
+                    models.UpsertOperation(
+                        upsert=models.PointsList.model_construct(
+                            points=[as_point(point) for point in operation.points], update_filter=as_filter(operation.guard)
+                        )
+                    )
+                    for operation in request
+                ]
+            )
+
+    async def refresh(self, changes: Sequence[Refresh]) -> None:
+        """One operation a document."""
+        for start in range(0, len(changes), MAX_OPERATIONS):
+            await self._update(
+                [
+                    models.SetPayloadOperation(set_payload=models.SetPayload(payload=change.payload, filter=refreshable(change)))
+                    for change in changes[start : start + MAX_OPERATIONS]
+                ]
+            )
+
+    async def remove(self, removals: Sequence[Removal]) -> None:
+        """One operation a document."""
+        for start in range(0, len(removals), MAX_OPERATIONS):
+            await self._update(
+                [
+                    models.DeleteOperation(delete=models.FilterSelector(filter=removable(removal)))
+                    for removal in removals[start : start + MAX_OPERATIONS]
+                ]
+            )
+
+    async def _update(self, operations: list[models.UpdateOperation]) -> None:
+        async def ask(qdrant: AsyncQdrantClient) -> object:
+            return await qdrant.batch_update_points(self._collection, operations, wait=True)
+
+        await self._client.call(ask)

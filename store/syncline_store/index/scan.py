@@ -1,0 +1,99 @@
+"""Every point of some segments as packed columns: what the reconciler compares."""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from qdrant_client import AsyncQdrantClient, models
+
+from syncline_contracts.identity import SEGMENTS, Ref
+from syncline_store.index.client import Client
+from syncline_store.index.points import Field, Mark, PointState
+from syncline_store.index.request import within
+from syncline_store.index.state import REF, STATE, integer, ref, state
+
+MARKS = (Mark.LIVE, Mark.DELETED, Mark.GONE)
+"""`marks` holds places in this list."""
+_HEX = 32
+_COLUMNS = [*STATE, *REF, Field.SEGMENT]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPoints:
+    """Columns of n points, in no order. 16 bytes (document ids, content hashes) are two big-endian uint64 columns.
+
+    A payload that somebody damaged reads as zeros: an unreadable revision as -1, a document that is not named as all zeros.
+    """
+
+    ids: Sequence[str] = field(repr=False)
+    """The points' own ids."""
+    refs: Sequence[Ref | None] = field(repr=False)
+    models: Sequence[str] = field(repr=False)
+    documents: npt.NDArray[np.uint64] = field(repr=False)  # [n, 2]
+    content_hashes: npt.NDArray[np.uint64] = field(repr=False)  # [n, 2]
+    revisions: npt.NDArray[np.int64]  # [n]
+    expires_at: npt.NDArray[np.int64]  # [n]
+    passage: npt.NDArray[np.int32]  # [n]
+    passages: npt.NDArray[np.int32]  # [n]
+    marks: npt.NDArray[np.int8]  # [n], places in MARKS
+    segments: npt.NDArray[np.int16]  # [n]
+
+    def __len__(self) -> int:
+        return len(self.revisions)
+
+
+async def scan(client: Client, collection: str, first: int, last: int, block: int) -> AsyncIterator[IndexPoints]:
+    """The points of the segments first..last (inclusive); all of them, even those that name no segment, for 0..4095."""
+    everything = first <= 0 and last >= SEGMENTS - 1
+    where = None if everything else models.Filter(must=[within(Field.SEGMENT, gte=first, lte=last)])
+    after: models.ExtendedPointId | None = None
+    while True:
+
+        async def page(
+            qdrant: AsyncQdrantClient, after: models.ExtendedPointId | None = after
+        ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
+            return await qdrant.scroll(collection, where, limit=block, offset=after, with_payload=list(_COLUMNS))
+
+        records, after = await client.call(page)
+        if records:
+            yield pack(records)
+        if after is None:
+            return
+
+
+def pack(records: Sequence[models.Record]) -> IndexPoints:
+    """Turn records into columns."""
+    payloads = [record.payload or {} for record in records]
+    states = [state(payload) for payload in payloads]
+    return IndexPoints(
+        ids=[str(record.id) for record in records],
+        refs=[ref(payload) for payload in payloads],
+        models=[each.model for each in states],
+        documents=_words([each.document.bytes for each in states]),
+        content_hashes=_words([_hash(each) for each in states]),
+        revisions=np.array([each.revision for each in states], np.int64),
+        expires_at=np.array([each.expires_at for each in states], np.int64),
+        passage=np.array([each.passage for each in states], np.int32),
+        passages=np.array([each.passages for each in states], np.int32),
+        marks=np.array([MARKS.index(each.mark) for each in states], np.int8),
+        segments=np.array([integer(payload, Field.SEGMENT, 0) for payload in payloads], np.int16),
+    )
+
+
+def _hash(point: PointState) -> bytes:
+    text = point.content_hash
+    try:
+        return bytes.fromhex(text) if len(text) == _HEX else bytes(16)
+    except ValueError:
+        return bytes(16)
+
+
+def _words(values: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    return np.frombuffer(b"".join(values), dtype=">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def document_of(words: npt.NDArray[np.uint64]) -> uuid.UUID:
+    """The document's id of one row of `documents`."""
+    return uuid.UUID(int=int(words[0]) << 64 | int(words[1]))

@@ -1,0 +1,111 @@
+"""The indexer: deliveries in, outcomes out. What the handler's transport is, it does not know."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from syncline_contracts.dead_letter import DeadLetter
+from syncline_contracts.errors import IndexUnavailable
+from syncline_contracts.identity import Ref
+from syncline_contracts.revision import Clock
+from syncline_store.embedding.protocol import Embedder
+from syncline_store.engines.protocol import Engine
+from syncline_store.indexing.coalesce import Coalesced, coalesce
+from syncline_store.indexing.content import Reader
+from syncline_store.indexing.deadline import allowed, deadline
+from syncline_store.indexing.decide import Case
+from syncline_store.indexing.delivery import Delivery
+from syncline_store.indexing.isolate import Poison
+from syncline_store.indexing.letters import bury, letter, resolve
+from syncline_store.indexing.look import Look, Open
+from syncline_store.indexing.outcome import Buried, Handled, Outcome
+from syncline_store.indexing.passages import Splitter
+from syncline_store.indexing.planner import Planner
+from syncline_store.indexing.round import Round
+from syncline_store.indexing.write import Writer
+from syncline_store.settings import IndexingSettings
+
+if TYPE_CHECKING:  # qdrant-client takes seconds to import
+    from syncline_store.index.index import Index
+
+MAX_TRIES = 20
+"""How often settle may send a document back: the model needs two; more means an index that does not keep what it took."""
+
+
+class Indexer:
+    """Brings documents and index in step, following docs/protocol.md. Safe to use from several tasks at once.
+
+    `tombstone_grace`: µs that a tombstone point is kept. A batch that takes longer than the deadline (a setting, at most half
+    of the grace) is given up and must come again.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        index: "Index",
+        embedder: Embedder,
+        *,
+        clock: Clock,
+        settings: IndexingSettings | None = None,
+        tombstone_grace: int,
+    ) -> None:
+        settings = settings or IndexingSettings()
+        documents = engine.documents
+        reader = Reader(engine.namespaces, Splitter(embedder, settings.passage_tokens))
+        self._round = Round(
+            look=Look(index, documents, reader, clock),
+            outbox=engine.outbox,
+            planner=Planner(documents, index.model, tombstone_grace),
+            writer=Writer(index, embedder, settings.attempts),
+            clock=clock,
+        )
+        self._dead_letters = engine.dead_letters
+        self._clock = clock
+        self._max_batch = settings.max_batch
+        self._allowed = allowed(settings.deadline, tombstone_grace)
+
+    async def index(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """One outcome a delivery, in order; deliveries of one document share theirs. Everything is durable on return.
+
+        Raises Unavailable when a part does not answer, ConfigurationError when it cannot work as it is: nothing was dead-lettered
+        then, and nothing may be acknowledged; the same deliveries again do no harm.
+        """
+        outcomes: dict[Ref, Outcome] = {}
+        works = list(coalesce(deliveries).values())
+        for start in range(0, len(works), self._max_batch):
+            outcomes.update(await self._batch(works[start : start + self._max_batch]))
+        return [outcomes[delivery.event.ref] for delivery in deliveries]
+
+    async def _batch(self, works: Sequence[Coalesced]) -> Mapping[Ref, Outcome]:
+        outcomes: list[Outcome] = []
+        poisons: list[Poison[Case]] = []
+        waiting = [Open(work) for work in works]
+        while waiting:
+            _refuse_endless(waiting)
+            async with deadline(self._clock, self._allowed) as until:
+                result = await self._round.run(waiting, until)
+            outcomes += result.outcomes
+            poisons += result.poisons
+            waiting = result.left
+        outcomes += await self._bury(poisons)
+        await resolve(self._dead_letters, {each.ref.document: each.revision for each in outcomes if isinstance(each, Handled)})
+        return {outcome.ref: outcome for outcome in outcomes}
+
+    async def _bury(self, poisons: Sequence[Poison[Case]]) -> list[Outcome]:
+        letters = [_letter(poison, self._clock.now()) for poison in poisons]
+        await bury(self._dead_letters, letters)
+        return [
+            Buried(poison.item.work.ref, each.revision or 0, each.error, each.message)
+            for poison, each in zip(poisons, letters, strict=True)
+        ]
+
+
+def _letter(poison: Poison[Case], now: int) -> DeadLetter:
+    case = poison.item
+    revision = case.row.revision if case.row is not None else case.event.revision
+    return letter(case.work, revision, poison.error, poison.attempts, now)
+
+
+def _refuse_endless(waiting: Sequence[Open]) -> None:
+    for each in waiting:
+        if each.tries > MAX_TRIES:
+            raise IndexUnavailable(f"the index does not hold what was written to it ({each.work.ref}): look at its log")
