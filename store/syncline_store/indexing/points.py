@@ -8,9 +8,9 @@ from syncline_contracts.identity import Ref, namespace_prefixes, point_id
 from syncline_contracts.revision import NEVER
 from syncline_store.document import NO_CONTENT, Row
 from syncline_store.embedding.protocol import Vectors
+from syncline_store.filters.fields import filterable
 from syncline_store.index.points import Field, Mark, Point
 from syncline_store.indexing.decide import Content
-from syncline_store.indexing.fields import filterable
 
 
 def living(row: Row, content: Content, vectors: Vectors, *, model: str, segment: int) -> list[Point]:

@@ -96,8 +96,7 @@ class Round:
         now = self.clock.now()
         unclear, removals = [], []
         for plan in planned:
-            row = plan.case.source
-            found = settle(None if row is None or row.gone(now) else row, points[plan.case.work.document])
+            found = settle(plan.case.source, points[plan.case.work.document], now)
             if isinstance(found, Settled):
                 result.outcomes.append(_outcome(plan))
             elif isinstance(found, Again):

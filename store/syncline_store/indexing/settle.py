@@ -29,14 +29,19 @@ class Clear:
     below: int
 
 
-def settle(row: Row | None, points: Sequence[PointState]) -> Settled | Again | Clear:
-    """`row` as it was read and believed (None: gone), `points` as they are now, by passage."""
+def settle(row: Row | None, points: Sequence[PointState], now: int) -> Settled | Again | Clear:
+    """`row` as it was read and believed (None: gone), `points` as they are at `now`, by passage."""
     head = points[0] if points and points[0].passage == 0 else None
-    if row is not None and not _shown(row, head, points):
+    if row is not None and not (_over(row, head) if row.gone(now) else _shown(row, head, points)):
         return Again()
     if head is not None and any(point.live and point.revision < head.revision for point in points[1:]):
         return Clear(head.revision)
     return Settled()
+
+
+def _over(row: Row, head: PointState | None) -> bool:
+    """Expired since it was read: no older state may be left standing. Found by the model with shared guards: H7 and H20 need it."""
+    return head is None or head.revision >= row.revision
 
 
 def _shown(row: Row, head: PointState | None, points: Sequence[PointState]) -> bool:
