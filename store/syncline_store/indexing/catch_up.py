@@ -88,22 +88,20 @@ class CatchUp:
         """Index the rows up to now. The mark follows page by page, so that a long pass that fails is not done again as a whole."""
         outbox, start, intents, handled = self._engine.outbox, self._clock.now(), Intents(), 0
         async for rows in pages(outbox, lease.shard, begin(lease, start), Pos(start), PAGE):
-            handled += await self._index(intents.sift(rows))
-            intents.published(rows)
+            handled += await self._index(intents.sift(rows), intents)
             mark = low_water_mark(start, outbox.lateness, rows[-1].pos, intents.oldest)
             prolonged = await self._move(lease, mark)
             if prolonged is None:
                 return handled
             lease = prolonged
-        overdue = intents.due(start)
-        handled += await self._index(overdue)
-        intents.published(overdue)
+        handled += await self._index(intents.due(start), intents)
         await self._move(lease, low_water_mark(start, outbox.lateness, Pos(start), intents.oldest))
         return handled
 
-    async def _index(self, rows: Sequence[OutboxRow]) -> int:
+    async def _index(self, rows: Sequence[OutboxRow], intents: Intents) -> int:
         if rows:
             await self._indexer.index([_delivery(row) for row in rows])
+            intents.published(rows)
         return len(rows)
 
     async def _move(self, lease: Lease, mark: Pos) -> Lease | None:

@@ -23,10 +23,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 DEFAULTS = RelaySettings()
-PATIENCE = 1.2
-"""How long a drain waits for a lease, in lives of it."""
-RETAKE = 0.2
-"""Seconds between its tries."""
+TAKES = 12
+"""Tries of a drain to take a lease, a tenth of its life apart: a dead relay's runs out meanwhile."""
 
 
 class Relay:
@@ -160,11 +158,10 @@ class Relay:
 
     async def _take_patiently(self, shard: int) -> LeasedShard | None:
         """A dead relay's lease runs out within its life; one that lives longer is a living relay's."""
-        tries = max(1, int(self._settings.lease_life * PATIENCE / RETAKE))
-        for _ in range(tries):
+        for _ in range(TAKES):
             if (held := await self.take(shard)) is not None:
                 return held
-            await asyncio.sleep(RETAKE)
+            await asyncio.sleep(self._settings.lease_life / 10)
         return None
 
     def _backoff(self) -> Backoff:

@@ -40,6 +40,7 @@ class Window:
         first = Pass(begun, Pos(begun), Pos(begun), long=True)
         self._last_short = self._last_long = first
         self._ran_short = self._ran_long = begun
+        self._floor = begun - long.reach
 
     @property
     def swept(self) -> int:
@@ -53,8 +54,11 @@ class Window:
 
     @property
     def floor(self) -> int:
-        """No sweep reads rows before this time (µs since 1970) again."""
-        return self.swept - self.reach
+        """No sweep reads rows before this time (µs since 1970) again.
+
+        It does not go back when the overlap widens: what was published before it is forgotten already.
+        """
+        return max(self._floor, self.swept - self.reach)
 
     def due(self, now: int, cursor: Pos) -> Pass | None:
         """The sweep whose time has come, the long one first."""
@@ -63,12 +67,13 @@ class Window:
             return self.long_sweep(cursor)
         if self._is_due(self._ran_short, self._short.every, now):
             self._ran_short = now
-            return self._sweep(self._last_short, self._short.reach, cursor, long=False)
+            since = self._last_short.until.at - self._short.reach
+            return Pass(since, Pos(since), cursor, long=False)
         return None
 
     def long_sweep(self, cursor: Pos) -> Pass:
         """A long sweep, whether its time has come or not."""
-        return self._sweep(self._last_long, self.reach, cursor, long=True)
+        return Pass(self.floor, Pos(self.floor), cursor, long=True)
 
     def completed(self, sweep: Pass) -> None:
         """Every row of this sweep is published."""
@@ -76,6 +81,7 @@ class Window:
             self._last_short = sweep
         if sweep.long:
             self._last_long = sweep
+            self._floor = self.floor
 
     def widen_for(self, pos: Pos) -> bool:
         """Take note of a late row; says whether the long overlap grew because the row came near its end."""
@@ -93,8 +99,3 @@ class Window:
     @staticmethod
     def _is_due(ran: int, every: int, now: int) -> bool:
         return now - ran >= every
-
-    @staticmethod
-    def _sweep(last: Pass, reach: int, cursor: Pos, *, long: bool) -> Pass:
-        since = last.until.at - reach
-        return Pass(since, Pos(since), cursor, long)
