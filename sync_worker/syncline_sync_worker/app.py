@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from syncline_contracts.errors import IndexLocked
+from syncline_contracts.identity import SEGMENTS
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine
 from syncline_store.indexing.delivery import Delivery
@@ -23,7 +24,6 @@ from syncline_sync_worker.observability import logs
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
 from syncline_sync_worker.relay import Relay
 from syncline_sync_worker.status import Status, read_status
-from syncline_sync_worker.sweep import Sweep
 from syncline_sync_worker.transport import DirectPublisher
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ Advance = Callable[[int], None]
 
 LOCAL_OWNER = "local-index"
 """Who holds the leases beside a local index: its lock says that an earlier holder of this name is gone, so nobody waits for it."""
+LIVE = 0
+"""Where `IndexPoints.marks` says that a point is living: the first of its list."""
 IMPATIENT = HandlerSettings(retry_for=3.0)
 """A person waits for the command: an outage is told after seconds. What is pending stays in the outbox."""
 
@@ -88,6 +90,8 @@ class App:
 
     async def run(self, stop: asyncio.Event, advance: Advance) -> None:
         """Relay, handler and sweep until the stop; then finish what is under way. Outages are waited out."""
+        from syncline_sync_worker.sweep import Sweep  # noqa: PLC0415 - brings qdrant-client, which most commands do without for a while
+
         relay, publisher = await self._relay(advance, HandlerSettings(), patience=30.0)
         sweep = Sweep(self.engine, await self._parts.index(), clock=self.clock, grace=self.settings.tombstone_grace_us)
 
@@ -106,6 +110,14 @@ class App:
 
         index = await self._parts.index()
         return Reconciler(self.engine, index, self._parts.embedder, self.settings.indexing_settings, clock=self.clock, settings=settings)
+
+    async def indexed(self) -> tuple[int, int]:
+        """Living documents in the index, and all its points."""
+        index = await self._parts.index()
+        documents = 0
+        async for points in index.scan(0, SEGMENTS - 1):
+            documents += int(((points.passage == 0) & (points.marks == LIVE)).sum())
+        return documents, await index.count()
 
     async def status(self) -> Status:
         """How things stand. Another process may hold the index."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from syncline_contracts.errors import IndexLocked
+from syncline_contracts.identity import SEGMENTS
 from syncline_store.engines.protocol import Engine, Pos
 from syncline_store.parts import Parts
 from syncline_sync_worker.relay import RelaySettings
@@ -48,7 +49,7 @@ async def _documents(engine: Engine, now: int) -> int:
     if estimate > COUNTED:
         return estimate
     living = 0
-    async for heads in engine.documents.heads(0, 4095):
+    async for heads in engine.documents.heads(0, SEGMENTS - 1):
         living += int((~heads.deleted & (heads.expires_at > now)).sum())
     return living
 

@@ -17,7 +17,7 @@ from syncline_sync_worker.cli.place import Place
 from syncline_sync_worker.cli.running import Session, run
 
 P = ParamSpec("P")
-_PLACE = "Where"
+_PLACE = "Common options"
 
 Tenant = Annotated[str, typer.Option("--tenant", help="Whose documents.", rich_help_panel=_PLACE)]
 Data = Annotated[
@@ -31,18 +31,18 @@ Index = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=_PLACE)]
 
 _COMMON: dict[str, tuple[Any, Any]] = {
-    "data": (Data, Path("syncline-data")),
     "store": (Store, None),
     "index": (Index, None),
     "as_json": (Json, False),
 }
 DEFAULT_TENANT = "default"
+DEFAULT_FOLDER = Path("syncline-data")
 
 
 def command(
-    app: typer.Typer, name: str, *, examples: Sequence[str], drains: bool = False
+    app: typer.Typer, name: str, *, examples: Sequence[str], drains: bool = False, data: Path = DEFAULT_FOLDER
 ) -> Callable[[Callable[Concatenate[Session, P], Awaitable[int]]], Callable[Concatenate[Session, P], Awaitable[int]]]:
-    """Register what follows as `name`. With `drains`, Ctrl-C sets `session.stop` first instead of cancelling."""
+    """Register what follows as `name`. With `drains`, Ctrl-C sets `session.stop` first instead of cancelling. `data`: --data's default."""
 
     def register(body: Callable[Concatenate[Session, P], Awaitable[int]]) -> Callable[Concatenate[Session, P], Awaitable[int]]:
         invoke: Callable[..., Awaitable[int]] = body
@@ -53,14 +53,14 @@ def command(
             raise typer.Exit(run(session, lambda session: invoke(session, **given), drains=drains))
 
         entry.__doc__ = body.__doc__
-        _take_parameters(entry, body)
+        _take_parameters(entry, body, data)
         app.command(name, epilog=_epilog(examples))(entry)
         return body
 
     return register
 
 
-def _take_parameters(entry: Callable[..., None], body: Callable[..., Any]) -> None:
+def _take_parameters(entry: Callable[..., None], body: Callable[..., Any], data: Path) -> None:
     """Give `entry` the parameters of `body` but the session, and the common ones: typer reads them off its signature."""
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -69,7 +69,7 @@ def _take_parameters(entry: Callable[..., None], body: Callable[..., Any]) -> No
     ]
     common = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-        for name, (kind, default) in _COMMON.items()
+        for name, (kind, default) in {"data": (Data, data), **_COMMON}.items()
     ]
     parameters = [*own, *common]
     entry.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -83,10 +83,11 @@ def _report(session: Session, outcome: "Imported", *, indexed: bool, tenant: str
         session.output.say(f"[yellow]and {outcome.failed - len(outcome.problems):,} more[/]")
 
     def show(out: Console) -> None:
-        out.print(f"[green]{outcome.written:,} written[/], {outcome.unchanged:,} unchanged, {outcome.failed:,} left out")
+        left_out = f", [yellow]{outcome.failed:,} left out[/]" if outcome.failed else ""
+        out.print(f"[green]{outcome.written:,} written[/], {outcome.unchanged:,} unchanged{left_out}")
         named = [show_namespace(namespace) for namespace in sorted(outcome.namespaces)]
         if named:
-            out.print(f"[dim]in {escape(', '.join(named[:5]))}{' and others' if len(named) > 5 else ''}[/]")  # noqa: PLR2004 - a line's worth
+            out.print(f"[dim]namespace {escape(', '.join(named[:5]))}{' and others' if len(named) > 5 else ''}[/]")  # noqa: PLR2004 - a line's worth
         elif not outcome.failed:
             out.print("[yellow]nothing to import was found: .md .txt .rst .html and .jsonl files are read[/]")
         if not indexed and outcome.written:

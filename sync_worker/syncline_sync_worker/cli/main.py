@@ -2,7 +2,7 @@
 
 import typer
 
-from syncline_sync_worker.cli import dead_letters, documents, importing, operating, searching
+from syncline_sync_worker.cli import dead_letters, demo, documents, importing, operating, reconciling, searching
 
 app = typer.Typer(
     name="syncline",
@@ -19,7 +19,7 @@ def root() -> None:
     """A document store whose vector index provably follows it."""
 
 
-for group in (importing, searching, documents, operating, dead_letters):
+for group in (demo, importing, searching, documents, operating, reconciling, dead_letters):
     group.register(app)
 
 

@@ -76,9 +76,7 @@ def _show(out: Console, found: "Status") -> None:
     lines = {
         "documents": f"{found.documents:,}",
         "points": "[yellow]another process holds the index[/]" if found.points is None else f"{found.points:,}",
-        "backlog": "[green]0[/] [dim]nothing waits to be indexed[/]"
-        if not found.backlog
-        else f"[yellow]{found.backlog:,}[/] waiting{age}",
+        "backlog": "[green]0[/] [dim]nothing waits to be indexed[/]" if not found.backlog else f"[yellow]{found.backlog:,}[/] waiting{age}",
         "dead letters": letters,
         "model": f"[dim]{escape(found.model)}[/]",
     }

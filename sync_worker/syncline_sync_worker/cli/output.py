@@ -30,7 +30,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """Tell a person what is going on. `text` may hold rich's markup."""
-        self.err.print(text)
+        self.err.print(text, soft_wrap=True)
 
     def failed(self, kind: str, message: str) -> None:
         """Print an error: one line for people and, with `as_json`, an object {"error": {"kind", "message"}}."""

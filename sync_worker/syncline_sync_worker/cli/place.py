@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from syncline_contracts.errors import ConfigurationError, InvalidInput
 from syncline_contracts.identity import Namespace
+from syncline_sync_worker.demo.folder import disown
 
 if TYPE_CHECKING:
     from syncline_store.settings import StoreSettings
@@ -41,11 +42,15 @@ class Place:
             )
 
     def make(self) -> None:
-        """Make the folder. Raises ConfigurationError where that cannot be done."""
+        """Make the folder, to be written to: a demo's data in it is no longer the demo's to remove.
+
+        Raises ConfigurationError where that cannot be done.
+        """
         if self.store is not None and self.index is not None:
             return
         try:
             self.data.mkdir(parents=True, exist_ok=True)
+            disown(self.data)
         except OSError as error:
             raise ConfigurationError(f"cannot make the data folder {self.data} ({error.strerror}): name another with --data") from None
 

@@ -1,5 +1,7 @@
 """``syncline search``: what the documents say about something."""
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +15,7 @@ from syncline_sync_worker.cli.place import parse_namespace, show_namespace
 from syncline_sync_worker.cli.running import FINE, Session
 
 if TYPE_CHECKING:
-    from syncline_store import Hit
+    from syncline_store.search.hydrate import Hit
 
 EXAMPLES = (
     'syncline search "how do I open a file"',
@@ -49,31 +51,32 @@ async def search(
     return FINE
 
 
-def show_hits(out: Console, hits: "list[Hit]") -> None:
+def show_hits(out: Console, hits: "Sequence[Hit]") -> None:
     """Print hits as a table: score, where, and the best passage's beginning."""
     if not hits:
         out.print("[yellow]nothing found[/]")
         return
     rows = table("score", "document", "best passage", right=("score",))
     for hit in hits:
-        where = f"[dim]{escape(show_namespace(hit.namespace))}[/]\n[bold cyan]{escape(hit.key)}[/]"
-        rows.add_row(f"{hit.score:.2f}", where, escape(snippet(hit)))
+        document = hit.document
+        where = f"[dim]{escape(show_namespace(document.namespace))}[/]\n[bold cyan]{escape(document.key)}[/]"
+        rows.add_row("" if hit.score is None else f"{hit.score:.2f}", where, escape(snippet(hit)))
         rows.add_row()
     out.print(rows)
 
 
-def snippet(hit: "Hit") -> str:
-    """The beginning of the passage that matched, on one line."""
-    text = " ".join(hit.passage.split())
-    return text if len(text) <= _SNIPPET else text[: _SNIPPET - 1].rsplit(" ", 1)[0] + "…"
+def snippet(hit: "Hit", length: int = _SNIPPET) -> str:
+    """The beginning of the passage that matched, on one line; of the value where no passage is known."""
+    text = " ".join((hit.passage or json.dumps(hit.document.value, ensure_ascii=False)).split())
+    return text if len(text) <= length else text[: length - 1].rsplit(" ", 1)[0] + "…"
 
 
 def _data(hit: "Hit") -> dict[str, Any]:
     return {
-        "namespace": list(hit.namespace),
-        "key": hit.key,
-        "score": round(hit.score, 4),
-        "revision": hit.revision,
+        "namespace": list(hit.document.namespace),
+        "key": hit.document.key,
+        "score": None if hit.score is None else round(hit.score, 4),
+        "revision": hit.document.revision,
         "snippet": snippet(hit),
-        "value": hit.value,
+        "value": hit.document.value,
     }

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from syncline_contracts.drift import DriftReport
+from syncline_contracts.drift import DriftKind, DriftReport
 from syncline_contracts.errors import ConfigurationError
 from syncline_contracts.identity import Ref
 from syncline_store.settings import StoreSettings
@@ -40,7 +41,7 @@ class Demo:
         self._edit: list[Item] = []
         self._delete: list[Item] = []
 
-    async def run(self, *, keep: bool = False) -> AsyncIterator[Step]:
+    async def run(self, *, keep: bool = False) -> AsyncGenerator[Step, None]:
         """Do it all. Raises ConfigurationError for a folder that is not a demo's."""
         anew = await asyncio.to_thread(claim, self._folder, keep=keep)
         async with open_app(self._settings) as app:

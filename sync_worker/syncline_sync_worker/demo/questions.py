@@ -12,9 +12,11 @@ class Question:
 
 
 QUESTIONS = (
-    Question("anonymous functions, lambda expressions", frozenset({"lambda"})),
-    Question("how are operators ordered by precedence?", frozenset({"operator-summary"})),
-    Question("a temporary directory that is removed afterwards", frozenset({"tempfile.TemporaryDirectory"})),
-    Question("random numbers for passwords and tokens", frozenset({"secrets", "secrets.token_urlsafe", "secrets.token_hex"})),
-    Question("parse command line options and arguments", frozenset({"argparse", "argparse.ArgumentParser", "optparse.OptionParser"})),
+    Question("anonymous functions, lambda", frozenset({"lambda"})),
+    Question("order of operators by precedence", frozenset({"operator-summary"})),
+    Question(
+        "parse command line options", frozenset({"argparse", "argparse.ArgumentParser", "getopt", "getopt.getopt", "optparse.OptionParser"})
+    ),
+    Question("random passwords and tokens", frozenset({"secrets", "secrets.token_urlsafe", "secrets.token_hex"})),
+    Question("run a shell command, get its output", frozenset({"subprocess.getoutput", "subprocess.getstatusoutput"})),
 )

@@ -2,10 +2,10 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from syncline_contracts.drift import DriftKind
-from syncline_store.search import Hit
+from syncline_store.search.hydrate import Hit
 from syncline_sync_worker.demo.damage import Damage
 from syncline_sync_worker.demo.questions import Question
 
@@ -41,7 +41,7 @@ class Answer:
     @property
     def expected(self) -> bool:
         """Whether one of the right documents came first."""
-        return self.hit is not None and self.hit.key in self.question.answers
+        return self.hit is not None and self.hit.document.key in self.question.answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ class Checked:
     points: int
     sampled: int
     seconds: float
-    names: Mapping[uuid.UUID, str] = field(default_factory=dict, repr=False)
 
     @property
     def total(self) -> int:

@@ -17,7 +17,9 @@ def text_of_markdown(source: str) -> tuple[str | None, str]:
     """Give the first heading, or None, and the text: a block a paragraph, code kept as it is."""
     tokens = _parser().parse(_without_front_matter(source))
     title = next((_inline(after) for token, after in pairwise(tokens) if token.type == "heading_open"), None)
-    return title or None, "\n\n".join(_blocks(tokens))
+    blocks = list(_blocks(tokens))
+    below = blocks[1:] if blocks[:1] == [title] else blocks  # the title is a field of its own
+    return title or None, "\n\n".join(below or blocks)
 
 
 def _without_front_matter(source: str) -> str:

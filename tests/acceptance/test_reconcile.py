@@ -1,0 +1,62 @@
+"""Reconcile: drift is found by kind, nothing is changed unless asked, and what was repaired stays in step."""
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+
+from syncline_contracts.identity import Ref, point_id
+from syncline_store import open_store
+from syncline_store.index.points import VECTOR, Field
+from tests.acceptance.conftest import Cli
+
+WHALE, OWL, BEE, STRANGER = (Ref("default", ("animals",), f"{name}.md") for name in ("whale", "owl", "bee", "stranger"))
+
+
+def damage(cli: Cli) -> None:
+    client = QdrantClient(path=str(cli.folder / "data" / "index"))
+    client.delete("syncline", models.PointIdsList(points=[point_id(WHALE.document, 0)]))
+    (owl,) = client.retrieve("syncline", [point_id(OWL.document, 0)], with_vectors=True)
+    assert owl.payload is not None
+    assert isinstance(owl.vector, dict)
+    payload = {**owl.payload, Field.DOCUMENT: str(STRANGER.document), Field.KEY: STRANGER.key}
+    client.upsert("syncline", [models.PointStruct(id=point_id(STRANGER.document, 0), vector=dict(owl.vector), payload=payload)])
+    noise = np.random.default_rng(0).normal(size=len(np.asarray(owl.vector[VECTOR]))).tolist()
+    client.update_vectors("syncline", [models.PointVectors(id=point_id(BEE.document, 0), vector={VECTOR: noise})])
+    client.close()
+
+
+def test_drift_is_found_repaired_when_asked_and_gone_then(copied: Cli) -> None:
+    damage(copied)
+    quick = ("--data", "data", "--settle", "0", "--sample", "1")
+    found = copied("reconcile", "check", *quick, "--json")
+    assert found.code == 1
+    assert found.json["by_kind"] == {"missing": 1, "orphan": 1, "corrupt": 1}
+    assert {finding["key"] for finding in found.json["findings"]} == {"whale.md", "stranger.md", "bee.md"}
+
+    dry = copied("reconcile", "repair", *quick)
+    assert dry.code == 1
+    assert "--apply" in dry.out
+    assert "whale.md" in dry.out
+
+    unasked = copied("reconcile", "repair", *quick, "--apply")
+    assert unasked.code == 2
+    assert "--yes" in unasked.err
+
+    repaired = copied("reconcile", "repair", *quick, "--apply", "--yes", "--json")
+    assert (repaired.code, repaired.json["repaired"], repaired.json["applied"]) == (0, 3, True)
+    again = copied("reconcile", "check", *quick, "--json")
+    assert (again.code, again.json["verdict"], again.json["findings"]) == (0, "in_step", [])
+
+
+async def test_what_is_merely_unprocessed_is_no_drift(copied: Cli) -> None:
+    folder = copied.folder / "data"
+    async with open_store(f"sqlite:///{folder / 'documents.db'}", index=f"path:{folder / 'index'}", indexing="relay") as store:
+        await store.tenant("default").put(("animals",), "new.md", {"text": "a new one"})
+    assert copied.ok("status", "--data", "data")["backlog"] == 1
+    found = copied.ok("reconcile", "check", "--data", "data", "--settle", "0")
+    assert (found["documents"], found["points"], found["young"], found["findings"]) == (45, 45, 0, [])
+
+
+def test_a_part_that_makes_no_sense_is_a_clear_error(copied: Cli) -> None:
+    ran = copied("reconcile", "check", "--part", "9/8", "--data", "data")
+    assert ran.code == 2
+    assert "1 to 8" in ran.err
