@@ -98,11 +98,15 @@ class LateOutbox:
         surfaced: list[OutboxRow] = []
         while len(surfaced) < limit:
             page = await self._inner.read(shard, after, until, limit)
-            surfaced += [row for row in page if row.pos.at + self._delays.of(row.event) <= self._now()]
+            surfaced += [row for row in page if self._has_surfaced(row)]
             if len(page) < limit:
                 break
             after = page[-1].pos
         return surfaced[:limit]
+
+    def _has_surfaced(self, row: OutboxRow) -> bool:
+        delay = self._delays.of(row.event)
+        return not delay or row.pos.at + delay <= self._now()
 
 
 @dataclass
