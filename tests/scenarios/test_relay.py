@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +11,27 @@ import pytest
 from syncline_contracts.errors import TransportUnavailable
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref
-from syncline_store.engines.protocol import Lease, OutboxRow, Pos
+from syncline_contracts.revision import Clock
+from syncline_store.engines.protocol import Lease, Pos
 from syncline_store.engines.sqlite import open_sqlite
-from syncline_store.indexing.pages import pages
 from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.relay import Relay, RelaySettings
 from syncline_sync_worker.relay.shard import LeasedShard
 from tests.parts.capturing import CapturingPublisher
-from tests.parts.moving_clock import SECOND, MovingClock
+from tests.parts.clock import MINUTE, SECOND, ManualClock
+from tests.parts.late_engine import LateEngine
 
-LATENESS = 300 * SECOND
+LATENESS = 5 * MINUTE
 SETTINGS = RelaySettings(lease_life=15)
 
 
-class LateOutbox:
-    """An outbox whose rows may surface after the time in their pos: `surfaces` says when, by the document's key."""
-
-    lateness = LATENESS
-
-    def __init__(self, outbox: Any, clock: MovingClock) -> None:
-        self._outbox = outbox
-        self._clock = clock
-        self.surfaces: dict[str, int] = {}
-
-    @property
-    def shards(self) -> int:
-        return self._outbox.shards
-
-    async def append(self, events: Sequence[ChangeEvent], due: int | None = None) -> None:
-        await self._outbox.append(events, due)
-
-    async def read(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[OutboxRow]:
-        seen: list[OutboxRow] = []
-        async for rows in pages(self._outbox, shard, after, until, 1000):
-            seen += [row for row in rows if self.surfaces.get(row.event.key, 0) <= self._clock.now()]
-        return seen[:limit]
-
-
 class World:
-    """One shard, a clock that is moved by hand, a late outbox, and what was published by any relay."""
+    """One shard, time that is moved by hand, rows that surface late, and what was published by any relay."""
 
-    def __init__(self, engine: Any, clock: MovingClock) -> None:
-        self.clock = clock
+    def __init__(self, engine: LateEngine, time: ManualClock) -> None:
         self.engine = engine
-        self.outbox = LateOutbox(engine.outbox, clock)
+        self.time = time
+        self.clock = Clock(now=time)
         self.leases = engine.leases
         self.publisher = CapturingPublisher()
         self.metrics = Metrics()
@@ -62,7 +39,7 @@ class World:
     async def relay(self, **changes: Any) -> LeasedShard:
         """A relay with the shard's lease; the one before it, if any, died or lost it."""
         settings = SETTINGS.model_copy(update=changes)
-        relay = Relay(self, self.publisher, clock=self.clock, settings=settings, metrics=self.metrics)  # type: ignore[arg-type]
+        relay = Relay(self.engine, self.publisher, clock=self.clock, settings=settings, metrics=self.metrics)
         shard = await relay.take(0)
         assert shard is not None
         return shard
@@ -71,10 +48,10 @@ class World:
         self, key: str, *, late: float = 0, kind: Kind = Kind.WRITE, due: int | None = None, event: ChangeEvent | None = None
     ) -> ChangeEvent:
         """Append an event now; it surfaces `late` seconds after its place."""
-        now = self.clock.now()
-        self.outbox.surfaces[key] = now + int(late * SECOND)
+        now = self.time()
         event = event or ChangeEvent.of(Ref("t", ("n",), key), now, kind, first_at=now)
-        await self.outbox.append([event], due)
+        self.engine.delays.outbox_rows[event.id] = int(late * SECOND)
+        await self.engine.outbox.append([event], due)
         return event
 
     async def mark(self) -> Pos | None:
@@ -83,19 +60,19 @@ class World:
     async def lives_for(self, shard: LeasedShard, seconds: float, step: float = 1.0) -> None:
         """Let a relay work while time passes."""
         for _ in range(int(seconds / step)):
-            self.clock.forward(step)
+            self.time.forward(step)
             await shard.lease.renew()
             await shard.step()
 
     def lease_runs_out(self) -> None:
-        self.clock.forward(SETTINGS.lease_life + 1)
+        self.time.forward(SETTINGS.lease_life + 1)
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    clock = MovingClock()
-    engine = await open_sqlite(str(tmp_path / "outbox.db"), clock=clock, shards=1)
-    yield World(engine, clock)
+    time = ManualClock()
+    engine = LateEngine(await open_sqlite(str(tmp_path / "outbox.db"), clock=Clock(now=time), shards=1), time, outbox_lateness=LATENESS)
+    yield World(engine, time)
     await engine.aclose()
 
 
@@ -116,7 +93,7 @@ async def test_r1_a_row_that_was_a_little_late_survives_the_relay_that_read_past
 
 async def test_r1_the_mark_trails_the_last_completed_sweep_by_the_overlap(world: World) -> None:
     shard = await world.relay()
-    begun = world.clock.now()
+    begun = world.time()
     await world.lives_for(shard, 100)
     assert await world.mark() == Pos(begun + 90 * SECOND - LATENESS)
 
@@ -130,7 +107,7 @@ async def test_r2_a_relay_that_paused_longer_than_the_overlap_reads_all_it_misse
     await world.row("r0", late=250)
     await world.lives_for(shard, 5)
     assert world.publisher.keys == []
-    world.clock.forward(2400)  # r0 surfaced long ago; now minus the overlap lies far behind it
+    world.time.forward(2400)  # r0 surfaced long ago; now minus the overlap lies far behind it
     await world.lives_for(shard, 60)
     assert world.publisher.keys == ["r0"]
 
@@ -142,7 +119,7 @@ async def test_r3_a_deferred_row_is_published_again_under_its_events_id(world: W
     shard = await world.relay()
     event = await world.row("r0")
     await world.lives_for(shard, 2)
-    await world.row("r0", event=event, due=world.clock.now() + 20 * SECOND)
+    await world.row("r0", event=event, due=world.time() + 20 * SECOND)
     await world.lives_for(shard, 15)
     assert len(world.publisher.published) == 1, "a row in the future waits until its time has come"
     await world.lives_for(shard, 10)
@@ -164,7 +141,7 @@ async def test_r3_overlaps_publish_no_row_twice(world: World) -> None:
 @pytest.mark.parametrize("age", [2, 3600, 2 * 24 * 3600])
 async def test_r4_without_a_mark_it_begins_where_the_oldest_row_can_be(world: World, age: int) -> None:
     await world.row("r0")
-    world.clock.forward(age)
+    world.time.forward(age)
     shard = await world.relay()
     await world.lives_for(shard, 2)
     assert world.publisher.keys == ["r0"]
@@ -178,7 +155,7 @@ async def test_r4_a_relay_that_lost_its_lease_cannot_move_the_mark(world: World)
     await world.lives_for(second, 40)
     mark = await world.mark()
     assert zombie.lease.lease.epoch < second.lease.lease.epoch
-    assert not await zombie.lease.checkpoint(Pos(world.clock.now()))
+    assert not await zombie.lease.checkpoint(Pos(world.time()))
     assert await world.mark() == mark
     assert not zombie.lease.alive
     await world.lives_for(second, 40)
@@ -190,7 +167,7 @@ async def test_r4_a_relay_whose_lease_ran_out_publishes_nothing(world: World) ->
     await zombie.step()
     world.lease_runs_out()
     await world.row("r0")
-    world.clock.forward(1)
+    world.time.forward(1)
     with pytest.raises(TransportUnavailable, match="lease"):
         await zombie.step()
     assert world.publisher.sent == []
@@ -237,21 +214,21 @@ async def test_c3_a_settled_intent_is_published_once_as_what_was_settled(world: 
 async def test_the_mark_waits_for_the_acknowledgement(world: World) -> None:
     shard = await world.relay(long_overlap=1, short_overlap=1, lease_life=600)
     await world.row("r0")
-    at = world.clock.now()
-    world.clock.forward(1)
+    at = world.time()
+    world.time.forward(1)
     world.publisher.acknowledging.clear()
     world.publisher.called.clear()
     step = asyncio.create_task(shard.step())
     async with asyncio.timeout(5):
         await world.publisher.called.wait()
-    world.clock.forward(100)
+    world.time.forward(100)
     await shard.checkpoint()
     mark = await world.mark()
     assert mark is None or mark < Pos(at)
     step.cancel()  # the relay dies before the acknowledgement
     await asyncio.gather(step, return_exceptions=True)
     world.publisher.acknowledging.set()
-    world.clock.forward(600)
+    world.time.forward(600)
     second = await world.relay(long_overlap=1, short_overlap=1)
     await second.step()
     assert world.publisher.keys == ["r0"]
@@ -261,9 +238,9 @@ async def test_an_outage_loses_nothing_and_the_mark_waits(world: World) -> None:
     shard = await world.relay(long_overlap=1, short_overlap=1, lease_life=7200)
     world.publisher.down = True
     await world.row("r0")
-    at = world.clock.now()
+    at = world.time()
     for _ in range(20):
-        world.clock.forward(100)
+        world.time.forward(100)
         with pytest.raises(TransportUnavailable):
             await shard.step()
         await shard.checkpoint()
@@ -271,7 +248,7 @@ async def test_an_outage_loses_nothing_and_the_mark_waits(world: World) -> None:
     assert mark is None or mark < Pos(at)
     world.publisher.down = False
     await world.row("r1")
-    world.clock.forward(1)
+    world.time.forward(1)
     await shard.step()
     assert world.publisher.keys == ["r0", "r1"]
 
@@ -318,12 +295,12 @@ async def test_whatever_pauses_and_crashes_every_row_within_the_overlap_is_publi
                 world.lease_runs_out()
                 shard = await world.relay(page=chance.choice([1, 3, 1000]))
             case 1:
-                world.clock.forward(chance.choice([1, 60, 1000]))
+                world.time.forward(chance.choice([1, 60, 1000]))
                 if not shard.lease.alive:
                     shard = await world.relay()
             case _:
                 await world.lives_for(shard, chance.randrange(1, 8))
-    world.clock.forward(300)
+    world.time.forward(300)
     if not shard.lease.alive:
         shard = await world.relay()
     await world.lives_for(shard, 100)

@@ -9,13 +9,14 @@ import pytest
 from syncline_contracts.errors import IndexUnavailable
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref
+from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine, Pos
 from syncline_store.engines.sqlite import open_sqlite
 from syncline_store.indexing import catch_up as module
 from syncline_store.indexing.catch_up import CatchUp
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.outcome import Done, Handled, Outcome
-from tests.parts.moving_clock import SECOND, MovingClock
+from tests.parts.clock import SECOND, ManualClock
 
 DEADLINE = 5.0
 
@@ -35,12 +36,17 @@ class Indexer:
 
 
 @pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock()
+def time() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-async def engine(tmp_path: Path, clock: MovingClock) -> AsyncIterator[Engine]:
+def clock(time: ManualClock) -> Clock:
+    return Clock(now=time)
+
+
+@pytest.fixture
+async def engine(tmp_path: Path, clock: Clock) -> AsyncIterator[Engine]:
     engine = await open_sqlite(str(tmp_path / "outbox.db"), clock=clock, shards=2)
     await engine.migrate()
     yield engine
@@ -52,14 +58,16 @@ def indexer() -> Indexer:
     return Indexer()
 
 
-async def append(engine: Engine, clock: MovingClock, *keys: str, kind: Kind = Kind.WRITE, due: int | None = None) -> None:
+async def append(engine: Engine, clock: Clock, *keys: str, kind: Kind = Kind.WRITE, due: int | None = None) -> None:
     for key in keys:
         await engine.outbox.append([ChangeEvent.of(Ref("t", ("n",), key), clock.now(), kind, first_at=clock.now())], due)
 
 
-async def test_what_was_left_behind_is_indexed_and_the_mark_follows(engine: Engine, clock: MovingClock, indexer: Indexer) -> None:
+async def test_what_was_left_behind_is_indexed_and_the_mark_follows(
+    engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer
+) -> None:
     await append(engine, clock, *"abcdefgh")
-    clock.forward(10)
+    time.forward(10)
     catch_up = CatchUp(engine, indexer, clock=clock)
     assert await catch_up.once() == 8
     assert sorted(indexer.keys) == list("abcdefgh")
@@ -68,22 +76,22 @@ async def test_what_was_left_behind_is_indexed_and_the_mark_follows(engine: Engi
 
 
 async def test_pages_move_the_mark_one_by_one(
-    engine: Engine, clock: MovingClock, indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAGE", 2)
     keys = [str(number) for number in range(30)]
     for key in keys:
-        clock.forward(1)
+        time.forward(1)
         await append(engine, clock, key)
-    clock.forward(10)
+    time.forward(10)
     assert await CatchUp(engine, indexer, clock=clock).once() == 30
     assert sorted(indexer.keys) == sorted(keys)
 
 
-async def test_an_outage_moves_nothing_and_loses_nothing(engine: Engine, clock: MovingClock, indexer: Indexer) -> None:
+async def test_an_outage_moves_nothing_and_loses_nothing(engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer) -> None:
     await append(engine, clock, "a")
     at = clock.now()
-    clock.forward(10)
+    time.forward(10)
     indexer.down = True
     catch_up = CatchUp(engine, indexer, clock=clock)
     with pytest.raises(IndexUnavailable):
@@ -94,9 +102,11 @@ async def test_an_outage_moves_nothing_and_loses_nothing(engine: Engine, clock: 
     assert indexer.keys == ["a"]
 
 
-async def test_where_another_process_holds_the_lease_it_does_nothing(engine: Engine, clock: MovingClock, indexer: Indexer) -> None:
+async def test_where_another_process_holds_the_lease_it_does_nothing(
+    engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer
+) -> None:
     await append(engine, clock, *"abcd")
-    clock.forward(10)
+    time.forward(10)
     leases = [await engine.leases.acquire(shard, "another", 60 * SECOND) for shard in range(2)]
     catch_up = CatchUp(engine, indexer, clock=clock)
     assert await catch_up.once() == 0
@@ -107,14 +117,14 @@ async def test_where_another_process_holds_the_lease_it_does_nothing(engine: Eng
     assert await catch_up.once() == 4
 
 
-async def test_a_lease_that_was_taken_over_cannot_move_the_mark(engine: Engine, clock: MovingClock, indexer: Indexer) -> None:
+async def test_a_lease_that_was_taken_over_cannot_move_the_mark(engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer) -> None:
     await append(engine, clock, *"abcd")
-    clock.forward(10)
+    time.forward(10)
     taken: dict[int, Pos | None] = {}
 
     class TakenOver(Indexer):
         async def index(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-            clock.forward(60)
+            time.forward(60)
             for shard in range(2):
                 lease = await engine.leases.acquire(shard, "another", 60 * SECOND)
                 if lease is not None:
@@ -127,31 +137,31 @@ async def test_a_lease_that_was_taken_over_cannot_move_the_mark(engine: Engine, 
     assert all(marks[shard] == mark for shard, mark in taken.items())
 
 
-async def test_a_deferred_row_waits_until_it_is_due(engine: Engine, clock: MovingClock, indexer: Indexer) -> None:
+async def test_a_deferred_row_waits_until_it_is_due(engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer) -> None:
     await append(engine, clock, "later", due=clock.now() + 30 * SECOND)
-    clock.forward(10)
+    time.forward(10)
     catch_up = CatchUp(engine, indexer, clock=clock)
     assert await catch_up.once() == 0
-    clock.forward(30)
+    time.forward(30)
     assert await catch_up.once() == 1
 
 
-async def test_an_intent_holds_the_mark_until_its_grace_is_over(engine: Engine, clock: MovingClock, indexer: Indexer) -> None:
+async def test_an_intent_holds_the_mark_until_its_grace_is_over(engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer) -> None:
     await append(engine, clock, "intent", kind=Kind.INTENT)
     at = clock.now()
-    clock.forward(5)
+    time.forward(5)
     catch_up = CatchUp(engine, indexer, clock=clock)
     assert await catch_up.once() == 0
     assert min(mark for mark in (await engine.leases.marks()).values() if mark is not None) < Pos(at)
-    clock.forward(6)
+    time.forward(6)
     assert await catch_up.once() == 1
 
 
 async def test_running_makes_a_pass_at_once_and_when_poked_and_ends_with_the_stop(
-    engine: Engine, clock: MovingClock, indexer: Indexer
+    engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer
 ) -> None:
     await append(engine, clock, "first")
-    clock.forward(10)
+    time.forward(10)
     stop = asyncio.Event()
     catch_up = CatchUp(engine, indexer, clock=clock)
     running = asyncio.create_task(catch_up.run(stop))
@@ -159,7 +169,7 @@ async def test_running_makes_a_pass_at_once_and_when_poked_and_ends_with_the_sto
         await indexer.called.wait()
         indexer.called.clear()
         await append(engine, clock, "second")
-        clock.forward(10)
+        time.forward(10)
         catch_up.poke()
         await indexer.called.wait()
         stop.set()
@@ -167,10 +177,12 @@ async def test_running_makes_a_pass_at_once_and_when_poked_and_ends_with_the_sto
     assert indexer.keys == ["first", "second"]
 
 
-async def test_running_waits_out_an_outage(engine: Engine, clock: MovingClock, indexer: Indexer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_running_waits_out_an_outage(
+    engine: Engine, clock: Clock, time: ManualClock, indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "FIRST_RETRY", 0.01)
     await append(engine, clock, "a")
-    clock.forward(10)
+    time.forward(10)
     indexer.down = True
     stop = asyncio.Event()
     running = asyncio.create_task(CatchUp(engine, indexer, clock=clock).run(stop))
