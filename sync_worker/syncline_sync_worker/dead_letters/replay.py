@@ -59,7 +59,7 @@ class DeadLetterDesk:
             total += await self._replay(letters)
         return total
 
-    async def discard(self, letters: Sequence[uuid.UUID], note: str) -> int:
+    async def discard(self, letters: Sequence[uuid.UUID], note: str | None = None) -> int:
         """Close these for good, with the reason; how many were open."""
         return await self._letters.close(letters, Closed.DISCARDED, note)
 

@@ -1,0 +1,145 @@
+"""What every dead-letter queue must do, once for each implementation: the storage engines' tables, later a topic."""
+
+import uuid
+
+from syncline_contracts.dead_letter import Closed, DeadLetter
+from syncline_contracts.identity import Ref
+from syncline_store.engines.protocol import DeadLetters, Engine
+from tests.contract.conftest import OpenEngine
+from tests.parts.clock import SECOND, START, ManualClock
+
+REF = Ref("acme", ("notes", "a\x01b"), "n1")
+
+
+def letter(ref: Ref = REF, revision: int = 64, at: int = START, **changes: object) -> DeadLetter:
+    return DeadLetter(
+        document=ref.document,
+        tenant=ref.tenant,
+        namespace=ref.namespace,
+        key=ref.key,
+        revision=revision,
+        payload=b'{"key": "n1"}',
+        headers={"ce_id": "x", "traceparent": "00-ab-cd-01"},
+        source="outbox/0/1",
+        error="DocumentRefused",
+        message="not embeddable: \N{SNOWMAN}",
+        first_at=at,
+        last_at=at,
+    ).model_copy(update=changes)
+
+
+def bytes_only(at: int = START) -> DeadLetter:
+    return DeadLetter(
+        document=None, payload=b"\x00\xff\xfe", source="kafka/e/0/7", error="UndecodableEvent", message="no", first_at=at, last_at=at
+    )
+
+
+def of(key: str) -> Ref:
+    return Ref("acme", ("notes",), key)
+
+
+async def scanned(letters: DeadLetters, *, closed: bool = False, limit: int = 2) -> list[DeadLetter]:
+    found: list[DeadLetter] = []
+    after: str | None = None
+    while True:
+        page = await letters.scan(after, limit, closed=closed)
+        assert len(page.items) <= limit
+        found += page.items
+        if (after := page.after) is None:
+            return found
+
+
+async def test_a_letter_is_kept_as_it_is(engine: Engine) -> None:
+    sent = [letter(), bytes_only()]
+    await engine.dead_letters.add(sent)
+    assert [await engine.dead_letters.get(one.id) for one in sent] == sent
+    assert sent[0].ref == REF
+    assert await engine.dead_letters.get(uuid.uuid4()) is None
+
+
+async def test_letters_outlive_the_process(engine: Engine, another: Engine) -> None:
+    sent = letter()
+    await engine.dead_letters.add([sent])
+    assert await another.dead_letters.get(sent.id) == sent
+
+
+async def test_adding_nothing_does_nothing(engine: Engine) -> None:
+    await engine.dead_letters.add([])
+    assert await scanned(engine.dead_letters) == []
+
+
+async def test_a_document_has_one_open_letter_and_a_further_failure_counts_its_attempts(engine: Engine) -> None:
+    first = letter(attempts=3)
+    await engine.dead_letters.add([first])
+    again = letter(revision=128, at=START + 5 * SECOND, attempts=3, message="still not", payload=b"newer", source="outbox/1/2")
+    await engine.dead_letters.add([again])
+    (found,) = await scanned(engine.dead_letters)
+    assert found == again.model_copy(update={"id": first.id, "first_at": first.first_at, "attempts": 6})
+
+
+async def test_two_letters_of_one_document_in_one_call_are_one(engine: Engine) -> None:
+    await engine.dead_letters.add([letter(attempts=1), letter(attempts=1), letter(of("other"))])
+    assert sorted(found.attempts for found in await scanned(engine.dead_letters)) == [1, 2]
+
+
+async def test_bytes_without_a_document_each_have_a_letter_and_the_same_letter_twice_is_one(engine: Engine) -> None:
+    one, other = bytes_only(), bytes_only()
+    await engine.dead_letters.add([one, other])
+    await engine.dead_letters.add([one])
+    assert {found.id for found in await scanned(engine.dead_letters)} == {one.id, other.id}
+
+
+async def test_they_are_listed_oldest_first_page_by_page(engine: Engine) -> None:
+    letters = [letter(of(str(number)), at=START + (number % 4) * SECOND) for number in range(11)]
+    await engine.dead_letters.add(letters)
+    found = await scanned(engine.dead_letters, limit=3)
+    assert {one.id for one in found} == {one.id for one in letters}
+    assert len(found) == len(letters)
+    assert [one.first_at for one in found] == sorted(one.first_at for one in letters)
+
+
+async def test_closing_says_why_and_when_and_leaves_the_listing(engine: Engine, now: ManualClock) -> None:
+    kept, gone = letter(of("kept")), letter(of("gone"))
+    await engine.dead_letters.add([kept, gone])
+    closed_at = now.forward(60)
+    assert await engine.dead_letters.close([gone.id, uuid.uuid4()], Closed.DISCARDED, "binary junk") == 1
+    assert [one.id for one in await scanned(engine.dead_letters)] == [kept.id]
+    assert {one.id for one in await scanned(engine.dead_letters, closed=True)} == {kept.id, gone.id}
+    found = await engine.dead_letters.get(gone.id)
+    assert found is not None
+    assert (found.closed, found.closed_at, found.note) == (Closed.DISCARDED, closed_at, "binary junk")
+
+
+async def test_a_closed_letter_stays_as_it_is(engine: Engine) -> None:
+    one = letter()
+    await engine.dead_letters.add([one])
+    await engine.dead_letters.close([one.id], Closed.DISCARDED, "first")
+    assert await engine.dead_letters.close([one.id], Closed.REPLAYED) == 0
+    found = await engine.dead_letters.get(one.id)
+    assert found is not None
+    assert (found.closed, found.note) == (Closed.DISCARDED, "first")
+
+
+async def test_a_document_fails_anew_after_its_letter_was_closed(engine: Engine) -> None:
+    one, later = letter(), letter(revision=128)
+    await engine.dead_letters.add([one])
+    await engine.dead_letters.close([one.id], Closed.DISCARDED)
+    await engine.dead_letters.add([later])
+    assert [found.id for found in await scanned(engine.dead_letters)] == [later.id]
+
+
+async def test_a_document_that_was_indexed_resolves_its_letter_unless_a_newer_state_failed(engine: Engine) -> None:
+    old, new, other = letter(of("old"), revision=64), letter(of("new"), revision=128), letter(of("other"))
+    await engine.dead_letters.add([old, new, other, bytes_only()])
+    assert await engine.dead_letters.resolve({of("old").document: 64, of("new").document: 64, of("none").document: 64}) == 1
+    found = await engine.dead_letters.get(old.id)
+    assert found is not None
+    assert found.closed is Closed.RESOLVED
+    assert len(await scanned(engine.dead_letters)) == 3
+    assert await engine.dead_letters.resolve({}) == 0
+
+
+async def test_two_processes_that_bury_one_document_make_one_letter(engine: Engine, open_engine: OpenEngine, another: Engine) -> None:
+    await engine.dead_letters.add([letter(attempts=1)])
+    await another.dead_letters.add([letter(attempts=1)])
+    assert [found.attempts for found in await scanned(engine.dead_letters)] == [2]
