@@ -28,7 +28,7 @@ def test_every_scenario_of_the_protocol_has_a_test_that_names_it() -> None:
 def test_every_invariant_has_a_breakage_that_ci_applies() -> None:
     patches = "\n".join(path.read_text() for path in (ROOT / "tests" / "mutations").glob("*.patch"))
     broken = set(re.findall(r"invariants? (\d+)", patches.lower()))
-    assert INVARIANTS == [str(number) for number in range(1, 13)]
+    assert [str(number) for number in range(1, 13)] == INVARIANTS
     assert not set(INVARIANTS) - broken
 
 

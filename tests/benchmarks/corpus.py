@@ -1,0 +1,19 @@
+"""Documents to measure with: text of about 1 KB, the same in every run."""
+
+import random
+from typing import Any
+
+WORDS = (
+    "index source document revision outbox relay handler passage point head tombstone guard settle defer drift repair shard lease mark "
+    "segment engine vector search filter tenant namespace key value write read batch commit replay letter event publish consume embed "
+    "river stone harbour winter garden letter music bridge forest paper window market silver engine orange castle morning shadow copper"
+).split()
+
+
+def texts(count: int, *, words: int = 150, seed: int = 7) -> list[str]:
+    chance = random.Random(seed)
+    return [" ".join(chance.choices(WORDS, k=words)) for _ in range(count)]
+
+
+def values(count: int, **given: int) -> list[dict[str, Any]]:
+    return [{"text": text, "kind": ("note", "page")[number % 2], "number": number} for number, text in enumerate(texts(count, **given))]
