@@ -96,15 +96,14 @@ async def test_d1_a_refresh_of_the_expiry_in_flight_is_silent(sides: TwoSides) -
 
 async def test_d1_a_deferred_event_is_unhandled(sides: TwoSides) -> None:
     """Its place in the outbox is in the future, its revision is old."""
-    revision = await sides.put(N1, "one")
-    event = ChangeEvent.of(N1, revision, Kind.WRITE, first_at=revision)
+    await sides.put(N1, "one")
+    (published,) = await sides.unhandled()
     sides.time.forward(600)
-    due = sides.clock.now() + 20 * SECOND
-    await sides.engine.outbox.append([event], due=due)
+    await sides.engine.outbox.append([published.event], due=sides.clock.now() + 20 * SECOND)
     for shard in range(sides.engine.outbox.shards):  # published, but put back: the row had not surfaced yet
         lease = await sides.engine.leases.acquire(shard, "test", HOUR)
         assert lease is not None
-        await sides.engine.leases.checkpoint(lease, (await sides.unhandled())[-1].pos)
+        await sides.engine.leases.checkpoint(lease, published.pos)
         await sides.engine.leases.release(lease)
     report = await sides.reconciler().check()
     assert (report.verdict, report.young) == (Verdict.IN_STEP, 1)

@@ -287,7 +287,11 @@ def test_what_names_no_document_has_no_finding_but_is_seen() -> None:
 def test_a_tenants_part_and_blocks_put_together() -> None:
     blocks = [pack_points([Held(0), Held(1)]), pack_points([Held(2, named=False), Held(3), Held(4, passage=1)])]
     whole = together(blocks, blocks[0])
-    assert whole.ids == ["0/0", "1/0", "2/0", "3/0", "4/1"]
+    assert list(whole.ids) == ["0/0", "1/0", "2/0", "3/0", "4/1"]
+    assert [whole.ids[place] for place in range(len(whole.ids))] == list(whole.ids)
+    assert whole.ids[1:3] == ["1/0", "2/0"]
+    with pytest.raises(IndexError):
+        whole.ids[5]
     assert whole.segments.tolist() == [0, 1, 2, 3, 4]
     acme = of_tenant(whole, "acme")
     assert acme.ids == ["0/0", "4/1"]

@@ -1,9 +1,10 @@
 """Packed columns of a few documents, of blocks put together, or of one tenant's part."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from itertools import chain
-from typing import Any, TypeVar
+from itertools import accumulate, chain
+from typing import Any, TypeVar, overload
 from uuid import UUID
 
 import numpy as np
@@ -16,6 +17,7 @@ from syncline_store.index.points import PointState
 from syncline_store.index.scan import MARKS, IndexPoints
 
 Columns = TypeVar("Columns", Heads, IndexPoints)
+Item = TypeVar("Item")
 _HASH_BYTES = 16
 
 
@@ -66,8 +68,8 @@ def _hash(text: str) -> bytes:
 
 def together(blocks: Sequence[Columns], none: Columns) -> Columns:
     """One set of columns from many; `none` where there is no block."""
-    if not blocks:
-        return none
+    if len(blocks) <= 1:
+        return blocks[0] if blocks else none
     parts = {column.name: [getattr(block, column.name) for block in blocks] for column in fields(none)}
     return replace(none, **{name: _joined(part) for name, part in parts.items()})
 
@@ -78,8 +80,34 @@ def of_tenant(columns: Columns, tenant: str) -> Columns:
     return replace(columns, **{column.name: _chosen(getattr(columns, column.name), chosen) for column in fields(columns)})
 
 
+class Chained(Sequence[Item]):
+    """Sequences one behind the other, without a copy: an engine's refs are made only when they are looked at."""
+
+    def __init__(self, parts: Sequence[Sequence[Item]]) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(map(len, parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | Sequence[Item]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        part = bisect_right(self._ends, place)
+        return self._parts[part][place - self._ends[part]]
+
+    def __iter__(self) -> Iterator[Item]:
+        return chain.from_iterable(self._parts)
+
+
 def _joined(parts: Sequence[Any]) -> Any:
-    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else list(chain.from_iterable(parts))
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else Chained(parts)
 
 
 def _chosen(column: Any, chosen: npt.NDArray[np.bool_]) -> Any:

@@ -145,7 +145,7 @@ def _with_gaps(seen: Seen) -> Indices:
 def _of_another_model(seen: Seen, model: str) -> Indices:
     """Documents with a passage that another model embedded."""
     places = seen.counted()
-    other = np.array(seen.points.models, dtype=np.object_)[places] != model
+    other = np.array(list(seen.points.models), dtype=np.object_)[places] != model
     documents: Indices = seen.joined.points[places[other.astype(np.bool_)]]
     return documents
 
