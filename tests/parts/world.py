@@ -22,6 +22,7 @@ from syncline_store.engines.protocol import Pos
 from syncline_store.engines.sqlite import open_sqlite
 from syncline_store.index.index import Index
 from syncline_store.index.points import PointState
+from syncline_store.index.remote import RemotePoints
 from syncline_store.indexing.defer import SOONEST
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.indexer import Indexer
@@ -173,16 +174,26 @@ class LosingDocuments:
         return [None if ref in self._lost else row for ref, row in zip(refs, rows, strict=True)]
 
 
+async def open_index(embedder: Embedder, *, by_filter: bool = False, url: str = ":memory:") -> Index:
+    """An index in memory. `by_filter`: it is written to as a server is, with filters, which local mode evaluates in Python."""
+    index = await Index.open(url, collection="syncline", embedder=embedder)
+    if by_filter:
+        index._writes = RemotePoints(index._client, "syncline")
+    return index
+
+
 @asynccontextmanager
-async def open_world(embedder: HashEmbedder | None = None, *, lateness: int = YOUNG, index: str = ":memory:") -> AsyncIterator[World]:
-    """A new world, all in memory. `lateness`: by how much rows may surface after their events."""
+async def open_world(embedder: HashEmbedder | None = None, *, lateness: int = YOUNG, by_filter: bool = False) -> AsyncIterator[World]:
+    """A new world, all in memory. `lateness`: by how much rows may surface after their events; `by_filter`: the write path that a
+    Qdrant server gets.
+    """
     time = ManualClock()
     clock = Clock(mark=7, now=time)
     embedder = embedder or HashEmbedder()
     engine = LateEngine(await open_sqlite(":memory:", clock=clock), clock.now, documents_lateness=lateness)
     lost: set[Ref] = set()
-    engine.documents = LosingDocuments(engine.documents, lost)  # type: ignore[assignment]  # the rest goes through by __getattr__
-    opened = await Index.open(index, collection="syncline", embedder=embedder)
+    engine.documents = LosingDocuments(engine.documents, lost)
+    opened = await open_index(embedder, by_filter=by_filter)
     try:
         yield World(engine, opened, embedder, clock, time, lost)
     finally:

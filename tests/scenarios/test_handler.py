@@ -20,9 +20,10 @@ from tests.parts.world import REF, World, open_world
 OTHER = Ref("acme", ("notes",), "n2")
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with open_world() as opened:
+@pytest.fixture(params=["by id", "by filter"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Both write paths: local mode's, and the one that a server gets."""
+    async with open_world(by_filter=request.param == "by filter") as opened:
         yield opened
 
 
@@ -220,6 +221,18 @@ async def test_h8_a_touch_refreshes_payloads_and_embeds_nothing(world: World) ->
     (outcome,) = await world.handle(refreshed)
     assert outcome == Handled(REF, START + 1, Done.REFRESHED)
     assert world.embedder.texts == embedded
+    await world.assert_in_step()
+
+
+@pytest.mark.parametrize("kind", [Kind.WRITE, Kind.TOUCH, Kind.REPAIR])
+async def test_h8_a_slow_handler_does_not_shorten_the_life_of_a_refreshed_document(world: World, kind: Kind) -> None:
+    first, refreshed = world.write(1, "a", expires=2, kind=kind), world.write(1, "a", expires=50, kind=Kind.TOUCH)
+    await world.surface(first)
+    slow = world.start(first)
+    await slow.until("heads")
+    await world.surface(refreshed)
+    await world.handle(refreshed)
+    await slow.finish()
     await world.assert_in_step()
 
 
