@@ -110,12 +110,16 @@ class TwoSides:
         now = Pos(self.clock.now())
         rows = await self.unhandled()
         self.outcomes += await self.indexer.index([Delivery(row.event, f"outbox/{row.shard}/{row.pos}") for row in rows])
+        await self.checkpoint(now)
+        return rows
+
+    async def checkpoint(self, mark: Pos) -> None:
+        """Everything up to there is handled."""
         for shard in range(self.engine.outbox.shards):
             lease = await self.engine.leases.acquire(shard, "test", HOUR)
             assert lease is not None
-            assert await self.engine.leases.checkpoint(lease, now)
+            assert await self.engine.leases.checkpoint(lease, mark)
             await self.engine.leases.release(lease)
-        return rows
 
     @property
     def indexer(self) -> Indexer:
@@ -136,17 +140,15 @@ class TwoSides:
 
     # ------------------------------------------------------------------ the reconciler
 
-    def reconciler(self, *, watched: "Watched | None" = None, sleep: Any = None, **settings: Any) -> Reconciler:
-        """With `watched`, the reconciler reads through it. Its delays let the clock run, and nothing wait, unless `sleep` is given."""
+    def reconciler(self, *, engine: Any = None, index: Any = None, sleep: Any = None, **settings: Any) -> Reconciler:
+        """Its delays let the clock run, and nothing wait, unless `sleep` is given."""
 
         async def pass_time(seconds: float) -> None:
             self.time.forward(seconds)
 
-        engine: Any = watched.engine if watched else self.engine
-        index: Any = watched.index if watched else self.index
         return Reconciler(
-            engine,
-            index,
+            engine or self.engine,
+            index or self.index,
             self.embedder,
             SETTINGS,
             clock=self.clock,
@@ -176,19 +178,22 @@ class Watched:
     def __init__(self, sides: TwoSides) -> None:
         self.reads: list[str] = []
         self._hooks: list[tuple[str, Hook]] = []
-        self.engine = _Through(
+        self.engine = Through(
             sides.engine,
-            documents=_Through(
+            documents=Through(
                 sides.engine.documents,
                 heads=self._blocks("source", sides.engine.documents.heads),
                 read=self._call("source", sides.engine.documents.read),
             ),
-            leases=_Through(sides.engine.leases, marks=self._call("horizon", sides.engine.leases.marks)),
+            leases=Through(sides.engine.leases, marks=self._call("horizon", sides.engine.leases.marks)),
         )
-        self.index = _Through(sides.index, scan=self._blocks("index", sides.index.scan), points=self._call("index", sides.index.points))
+        self.index = Through(sides.index, scan=self._blocks("index", sides.index.scan), points=self._call("index", sides.index.points))
 
     def on(self, side: str, hook: Hook) -> None:
         self._hooks.append((side, hook))
+
+    async def nothing(self) -> None:
+        """For a read that passes."""
 
     @property
     def order(self) -> list[str]:
@@ -217,7 +222,7 @@ class Watched:
         return read
 
 
-class _Through:
+class Through:
     """Another object, with some attributes put in front of its own."""
 
     def __init__(self, behind: object, **instead: object) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from syncline_contracts.drift import DriftKind, Verdict
+from syncline_contracts.errors import IndexUnavailable
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.revision import NEVER
 from syncline_store.document import canonical, content_hash
 from syncline_store.index.points import Mark
+from syncline_sync_worker.reconcile import Progress, Scope, Stage
 from tests.parts.clock import SECOND
 from tests.parts.damage import Damage
 from tests.parts.reconciling import COLLECTION, GRACE, HOUR, TwoSides, Watched, kinds, long_text, note
@@ -77,7 +79,7 @@ async def test_d1_a_writer_that_stalled_between_its_revision_and_its_commit_is_s
         await sides.put(N1, "late", revision=revision)
 
     watched.on("horizon", commits)
-    report = await sides.reconciler(watched=watched).check()
+    report = await sides.reconciler(engine=watched.engine, index=watched.index).check()
     assert (report.verdict, report.young) == (Verdict.IN_STEP, 1)
 
 
@@ -100,11 +102,7 @@ async def test_d1_a_deferred_event_is_unhandled(sides: TwoSides) -> None:
     (published,) = await sides.unhandled()
     sides.time.forward(600)
     await sides.engine.outbox.append([published.event], due=sides.clock.now() + 20 * SECOND)
-    for shard in range(sides.engine.outbox.shards):  # published, but put back: the row had not surfaced yet
-        lease = await sides.engine.leases.acquire(shard, "test", HOUR)
-        assert lease is not None
-        await sides.engine.leases.checkpoint(lease, published.pos)
-        await sides.engine.leases.release(lease)
+    await sides.checkpoint(published.pos)  # it was published, but put back: its row had not surfaced yet
     report = await sides.reconciler().check()
     assert (report.verdict, report.young) == (Verdict.IN_STEP, 1)
 
@@ -149,20 +147,20 @@ async def test_d1_each_look_asks_for_unhandled_events_first_and_reads_the_sides_
         await sides.put(ref, "one")
     await settled(sides)
     watched = Watched(sides)
-    assert kinds(await sides.reconciler(watched=watched).check()) == {}
+    assert kinds(await sides.reconciler(engine=watched.engine, index=watched.index).check()) == {}
     assert watched.order == ["horizon", "source", "index"]
 
     async with sides.behind_its_back() as raw:
         await Damage(raw, COLLECTION).lose(N1)
     watched = Watched(sides)
-    assert kinds(await sides.reconciler(watched=watched).check()) == {"n1": DriftKind.MISSING}
+    assert kinds(await sides.reconciler(engine=watched.engine, index=watched.index).check()) == {"n1": DriftKind.MISSING}
     assert watched.order == ["horizon", "source", "index"] * 3
 
     await sides.sql("DELETE FROM documents WHERE key = 'n2'")
     await sides.put(N1, "two")
     await settled(sides)
     watched = Watched(sides)
-    assert kinds(await sides.reconciler(watched=watched).check()) == {"n2": DriftKind.ORPHAN}
+    assert kinds(await sides.reconciler(engine=watched.engine, index=watched.index).check()) == {"n2": DriftKind.ORPHAN}
     assert watched.order == ["horizon", "source", "index", *["horizon", "index", "source"] * 2]
 
 
@@ -204,7 +202,7 @@ async def test_d2_a_document_that_expires_between_the_reads_of_the_two_sides_is_
         await sides.index.purge(sides.clock.now(), 0)
 
     watched.on("source", expires)
-    report = await sides.reconciler(watched=watched).check()
+    report = await sides.reconciler(engine=watched.engine, index=watched.index).check()
     assert (report.findings, report.documents, report.points) == ((), 1, 0)
 
 
@@ -518,3 +516,75 @@ async def test_a_lost_index_is_repaired_run_by_run_up_to_the_count(sides: TwoSid
         await reconciler.repair(report, max_repairs=12, max_share=1.0)
         await settled(sides)
     assert left == [30, 18, 6, 0]
+
+
+# ------------------------------------------------------------------ scope, outages
+
+
+async def test_a_tenants_check_sees_that_tenant_alone(sides: TwoSides) -> None:
+    strangers = [note(f"n{number}", tenant="globex") for number in range(3)]
+    for ref in (N1, N2, *strangers):
+        await sides.put(ref, "text")
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).lose(N1)
+        await Damage(raw, COLLECTION).lose(strangers[0])
+    report = await sides.reconciler().check(Scope("globex"))
+    assert (kinds(report), report.documents, report.points) == ({"n0": DriftKind.MISSING}, 3, 2)
+
+
+async def test_the_parts_together_see_everything_once(sides: TwoSides) -> None:
+    refs = [note(f"n{number}") for number in range(40)]
+    for ref in refs:
+        await sides.put(ref, "text")
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        for ref in refs[::2]:
+            await Damage(raw, COLLECTION).lose(ref)
+    reports = [await sides.reconciler(range_documents=5).check(Scope(None, part, 3)) for part in (1, 2, 3)]
+    assert sum(report.documents for report in reports) == 40
+    assert sorted(key for report in reports for key in kinds(report)) == sorted(ref.key for ref in refs[::2])
+    assert all(report.findings for report in reports)
+
+
+async def test_progress_is_told_range_by_range_then_look_by_look(sides: TwoSides) -> None:
+    for number in range(10):
+        await sides.put(note(f"n{number}"), "text")
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).lose(N1)
+    told: list[Progress] = []
+    await sides.reconciler(range_documents=3).check(progress=told.append)
+    walked = [each for each in told if each.stage is Stage.WALK]
+    assert [each.done for each in walked] == list(range(1, walked[-1].total + 1))
+    assert (walked[-1].documents, walked[-1].suspects) == (10, 1)
+    assert [(each.done, each.total) for each in told if each.stage is Stage.CONFIRM] == [(0, 2), (1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("side", ["source", "index", "horizon"])
+async def test_a_side_that_does_not_answer_is_no_drift_but_could_not_tell(sides: TwoSides, side: str) -> None:
+    await sides.put(N1, "one")
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).lose(N1)
+    watched = Watched(sides)
+
+    async def out() -> None:
+        raise IndexUnavailable("qdrant does not answer")
+
+    watched.on("index", watched.nothing)
+    watched.on(side, out)
+    report = await sides.reconciler(engine=watched.engine, index=watched.index).check()
+    assert (report.verdict, report.findings) == (Verdict.UNKNOWN, ())
+    assert "qdrant does not answer" in (report.refused or "")
+
+
+async def test_a_point_that_names_nobody_is_counted_and_nothing_is_repaired_for_it(sides: TwoSides) -> None:
+    await sides.put(N1, "one")
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).orphan(N2, N1, tenant=None, revision=7)
+    reconciler = sides.reconciler()
+    report = await reconciler.check()
+    assert (report.unnamed, report.findings, report.verdict) == (1, (), Verdict.DRIFT)
+    assert (await reconciler.repair(report)).repaired == 0
