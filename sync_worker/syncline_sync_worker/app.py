@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from syncline_contracts.errors import IndexLocked
 from syncline_contracts.identity import SEGMENTS
 from syncline_contracts.revision import Clock
-from syncline_store.engines.protocol import Engine
+from syncline_store.engines.protocol import Engine, Pos
 from syncline_store.indexing.delivery import Delivery
-from syncline_store.indexing.outcome import Outcome
+from syncline_store.indexing.outcome import Done, Handled, Outcome
 from syncline_store.parts import Parts, open_parts
 from syncline_store.settings import StoreSettings
 from syncline_store.store import Store
@@ -71,14 +71,31 @@ class App:
         """What writes files' documents as this tenant's."""
         return Importer(self.store.tenant(tenant), self.engine, tenant=tenant, now=self.clock.now, limits=self.settings.limits)
 
+    async def hold_index(self) -> None:
+        """Open the index now, and with it take the lock on a local one. Raises IndexLocked, IndexMismatch, IndexUnavailable."""
+        await self._parts.index()
+
     async def in_step(self, advance: Advance | None = None, *, settle: bool = False) -> int:
         """Bring the index in step with what is stored: relay and handler until nothing is pending. How many events it took.
 
-        `advance` is told how many more were handled. With `settle`, the marks pass all of them (see `Relay.drain`).
-        Raises IndexLocked, Unavailable.
+        `advance` is told how many more documents it changed. With `settle`, the marks pass all of them, which may take as long as rows
+        can be late (see `Relay.drain`). Raises IndexLocked, Unavailable.
         """
         relay, _ = await self._relay(advance, IMPATIENT, patience=0.0)
-        return await relay.drain(settle=settle)
+        handled = await relay.drain()
+        if settle and await self._before_a_mark_passes():
+            handled += await relay.drain(settle=True)
+        return handled
+
+    async def _before_a_mark_passes(self) -> bool:
+        """Whether any event stands behind a mark: it was handled, but the marks do not say so yet."""
+        until = Pos(self.clock.now())
+        marks = await self.engine.leases.marks()
+        for shard in range(self.engine.outbox.shards):
+            mark = marks.get(shard)
+            if mark is None or await self.engine.outbox.read(shard, mark, until, 1):
+                return True
+        return False
 
     async def in_step_if_free(self, advance: Advance | None = None) -> bool:
         """The same; False where another process holds the index, which will do it then."""
@@ -133,7 +150,7 @@ class App:
 
 
 class _Counting:
-    """The indexer, telling somebody how many events it handled."""
+    """The indexer, telling somebody how many documents it brought in step. What came again, and was there already, counts not."""
 
     def __init__(self, indexer: "Indexer", advance: Advance) -> None:
         self._indexer = indexer
@@ -141,7 +158,7 @@ class _Counting:
 
     async def index(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         outcomes = await self._indexer.index(deliveries)
-        self._advance(len(deliveries))
+        self._advance(sum(not (isinstance(outcome, Handled) and outcome.how is Done.SKIPPED) for outcome in outcomes))
         return outcomes
 
 

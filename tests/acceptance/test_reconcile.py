@@ -26,7 +26,7 @@ def damage(cli: Cli) -> None:
 
 def test_drift_is_found_repaired_when_asked_and_gone_then(copied: Cli) -> None:
     damage(copied)
-    quick = ("--data", "data", "--settle", "0", "--sample", "1")
+    quick = ("--data", "data", "--settle", "0", "--delay", "0.1", "--sample", "1")
     found = copied("reconcile", "check", *quick, "--json")
     assert found.code == 1
     assert found.json["by_kind"] == {"missing": 1, "orphan": 1, "corrupt": 1}

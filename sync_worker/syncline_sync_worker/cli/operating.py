@@ -29,23 +29,26 @@ async def run(session: Session) -> int:
     """Keep the index in step: relay and worker in one process, until Ctrl-C, which finishes what is under way."""
     counted = _Counted()
     async with session.open(make=True, log_level="info") as app:
+        await app.hold_index()
         session.output.say(f"running on [bold]{escape(str(session.place.data))}[/]; Ctrl-C ends it")
         async with asyncio.TaskGroup() as group:
             group.create_task(app.run(session.stop, counted.add))
             group.create_task(_tell(session, counted))
     seconds = round(time.monotonic() - counted.since, 1)
-    data = {"handled": counted.events, "seconds": seconds}
-    session.output.result(data, lambda out: out.print(f"[green]drained[/]: {counted.events:,} events handled in {seconds:,} s"))
+    data = {"documents": counted.documents, "seconds": seconds}
+    session.output.result(
+        data, lambda out: out.print(f"[green]drained[/]: {counted.documents:,} documents brought in step in {seconds:,} s")
+    )
     return FINE
 
 
 class _Counted:
     def __init__(self) -> None:
         self.since = time.monotonic()
-        self.events = 0
+        self.documents = 0
 
     def add(self, more: int) -> None:
-        self.events += more
+        self.documents += more
 
 
 async def _tell(session: Session, counted: _Counted) -> None:
@@ -56,9 +59,9 @@ async def _tell(session: Session, counted: _Counted) -> None:
             async with asyncio.timeout(_EVERY):
                 await session.stop.wait()
         except TimeoutError:
-            if counted.events > told:
-                session.output.say(f"[dim]{time.strftime('%H:%M:%S')}[/] {counted.events - told:,} events handled")
-                told = counted.events
+            if counted.documents > told:
+                session.output.say(f"[dim]{time.strftime('%H:%M:%S')}[/] {counted.documents - told:,} documents brought in step")
+                told = counted.documents
 
 
 async def status(session: Session) -> int:

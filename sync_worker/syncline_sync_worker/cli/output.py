@@ -18,8 +18,8 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.json = as_json
-        self.out = Console(highlight=False, emoji=False)
-        self.err = Console(highlight=False, emoji=False, stderr=True)
+        self.out = _Console(highlight=False, emoji=False)
+        self.err = _Console(highlight=False, emoji=False, stderr=True)
 
     def result(self, data: Mapping[str, Any], show: Callable[[Console], None]) -> None:
         """Print the outcome: `data` as JSON, or what `show` prints for people."""
@@ -55,6 +55,13 @@ class Output:
         with bar:
             task = bar.add_task(what, total=total)
             yield lambda more: bar.advance(task, more)
+
+
+class _Console(Console):
+    """Leaves a broken pipe to `running`, which ends quietly; rich would exit on its own."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class _Speed(TextColumn):

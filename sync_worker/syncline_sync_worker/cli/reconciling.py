@@ -38,6 +38,9 @@ MaxShare = Annotated[
 Settle = Annotated[
     float | None, typer.Option("--settle", min=0.0, help="Leave alone what is younger than so many seconds.", show_default="5")
 ]
+Delay = Annotated[
+    float | None, typer.Option("--delay", min=0.0, help="Seconds before each further look at a difference.", show_default="2")
+]
 
 group = typer.Typer(no_args_is_help=True, help="Compare index and source id by id, both ways; repair what drifted.")
 
@@ -51,13 +54,15 @@ def register(app: typer.Typer) -> None:
     command(group, "repair", examples=repairs)(repair)
 
 
-async def check(session: Session, *, tenant: OnlyTenant = None, part: Part = "1/1", sample: Sampled = 0.0, settle: Settle = None) -> int:
+async def check(
+    session: Session, *, tenant: OnlyTenant = None, part: Part = "1/1", sample: Sampled = 0.0, settle: Settle = None, delay: Delay = None
+) -> int:
     """Find what is missing, stale, orphaned, incomplete or corrupt. Exit code: 0 in step, 1 drift, 2 could not tell.
 
     Differences that may still be in flight are left alone; the others are looked at twice more before they are reported.
     """
     async with session.open() as app:
-        report = await _check(session, app, _scope(tenant, part), sample, _settings(settle=settle))
+        report = await _check(session, app, _scope(tenant, part), sample, _settings(settle=settle, delay=delay))
     session.output.result(_data(report), lambda out: _show(out, report))
     return report.verdict.exit_code
 
@@ -71,6 +76,7 @@ async def repair(
     part: Part = "1/1",
     sample: Sampled = 0.0,
     settle: Settle = None,
+    delay: Delay = None,
     max_repairs: MaxRepairs = None,
     max_share: MaxShare = None,
 ) -> int:
@@ -78,7 +84,7 @@ async def repair(
 
     Says what it would do unless --apply is given. Exit code: 0 nothing left to repair, 1 drift is left, 2 could not tell or refused.
     """
-    settings = _settings(settle=settle, max_repairs=max_repairs, max_share=max_share)
+    settings = _settings(settle=settle, delay=delay, max_repairs=max_repairs, max_share=max_share)
     async with session.open() as app:
         report = await _check(session, app, _scope(tenant, part), sample, settings)
         if not apply or not report.findings:

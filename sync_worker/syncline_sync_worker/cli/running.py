@@ -62,7 +62,7 @@ def run(session: Session, body: Callable[[Session], Awaitable[int]], *, drains: 
         return CUT_SHORT
     except BrokenPipeError:
         silence_stdout()
-        return CUT_SHORT
+        return FINE
     except Exception as error:  # noqa: BLE001 - the last stop: every error ends as a line and an exit code
         return _failed(session.output, error)
 

@@ -113,7 +113,7 @@ class Demo:
 
     async def _check(self, app: App) -> tuple[Checked, DriftReport]:
         began = time.monotonic()
-        await app.in_step(settle=True)
+        await app.in_step()
         reconciler = await app.reconciler(_CAREFUL)
         report = await reconciler.check(sample=1.0)
         found: dict[DriftKind, frozenset[uuid.UUID]] = {}
