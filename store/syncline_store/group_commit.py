@@ -18,6 +18,9 @@ from syncline_contracts.errors import Unavailable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_Entry = tuple[Item, int, asyncio.Future[Result]]
+"""An item, its size, and its caller's promise."""
+
 
 class GroupCommit(Generic[Item, Result]):
     """Gathers the items of concurrent callers into groups; one write is in flight at a time.
@@ -41,7 +44,7 @@ class GroupCommit(Generic[Item, Result]):
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._size_of = size_of
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[_Entry[Item, Result]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -50,7 +53,7 @@ class GroupCommit(Generic[Item, Result]):
         if self._closed:
             raise Unavailable("this store is closed: open it again")
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, done))
+        self._waiting.append((item, self._size_of(item), done))
         if self._writing is None:
             self._writing = asyncio.create_task(self._drain(), name="group-commit")
         return await done
@@ -68,32 +71,32 @@ class GroupCommit(Generic[Item, Result]):
         finally:
             self._writing = None
             while self._waiting:  # only when this task itself was cancelled: its loop is being torn down
-                self._waiting.popleft()[1].cancel()
+                self._waiting.popleft()[2].cancel()
 
-    def _next_group(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+    def _next_group(self) -> list[_Entry[Item, Result]]:
         group = [self._waiting.popleft()]
-        size = self._size_of(group[0][0])
+        size = group[0][1]
         while self._waiting and len(group) < self._max_items:
-            size += self._size_of(self._waiting[0][0])
+            size += self._waiting[0][1]
             if size > self._max_bytes:
                 break
             group.append(self._waiting.popleft())
         return group
 
-    async def _write_group(self, group: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _write_group(self, group: Sequence[_Entry[Item, Result]]) -> None:
         try:
-            results = await self._write([item for item, _ in group])
+            results = await self._write([item for item, _, _ in group])
             if len(results) != len(group):
                 raise RuntimeError(f"{len(group)} items were written, {len(results)} results came back")  # noqa: TRY301 - as any failure of the group
         except asyncio.CancelledError:
-            for _, done in group:
+            for _, _, done in group:
                 done.cancel()
             raise
         except BaseException as error:  # noqa: BLE001 - it is the callers' to see, each of them
-            for _, done in group:
+            for _, _, done in group:
                 _fail(done, error)
         else:
-            for (_, done), result in zip(group, results, strict=True):
+            for (_, _, done), result in zip(group, results, strict=True):
                 if not done.done():
                     done.set_result(result)
 
