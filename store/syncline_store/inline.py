@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 from syncline_contracts.errors import ConfigurationError, NotYetIndexed, Unavailable
 from syncline_store.document import Write
 from syncline_store.group_commit import GroupCommit
-from syncline_store.indexing.catch_up import CatchUp
+from syncline_store.indexing.catch_up import LOCAL_OWNER, CatchUp
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.outcome import Buried, Deferred, Handled, Outcome
 from syncline_store.parts import Parts
@@ -85,7 +85,9 @@ class InlineIndexing:
         """Open the index, and run the catch-up from then on. Raises what opening the index does."""
         indexer = await self._parts.indexer()
         if self._running is None:
-            self._catch_up = CatchUp(self._parts.engine, indexer, clock=self._parts.clock, interval=self._parts.settings.catch_up_interval)
+            settings = self._parts.settings
+            owner = LOCAL_OWNER if settings.local_index else None
+            self._catch_up = CatchUp(self._parts.engine, indexer, clock=self._parts.clock, interval=settings.catch_up_interval, owner=owner)
             self._running = asyncio.create_task(self._catch_up.run(self._stop), name="syncline-catch-up")
         return indexer
 

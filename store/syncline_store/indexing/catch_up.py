@@ -18,6 +18,8 @@ from syncline_store.indexing.pages import begin, low_water_mark, pages
 PAGE = 256
 LEASE_LIFE = 30_000_000
 FIRST_RETRY = 1.0
+LOCAL_OWNER = "local-catch-up"
+"""Who holds the leases beside a local index: its lock says that an earlier holder of this name is gone, so nobody waits for it."""
 
 
 class Indexes(Protocol):
@@ -44,6 +46,7 @@ class CatchUp:
         self._owner = owner or f"catch-up:{os.getpid()}:{secrets.token_hex(4)}"
         self._one_pass = asyncio.Lock()
         self._poked = asyncio.Event()
+        self._stop = asyncio.Event()
         self._refused = False
 
     def poke(self) -> None:
@@ -59,7 +62,8 @@ class CatchUp:
             return sum([await self._shard(shard, marks.get(shard)) for shard in range(self._engine.outbox.shards)])
 
     async def run(self, stop: asyncio.Event) -> None:
-        """A pass now, then whenever one is due, until the stop. Outages are waited out."""
+        """A pass now, then whenever one is due, until the stop, which ends a pass at its next page. Outages are waited out."""
+        self._stop = stop
         retry = FIRST_RETRY
         while not stop.is_set():
             try:
@@ -91,7 +95,7 @@ class CatchUp:
             handled += await self._index(intents.sift(rows), intents)
             mark = low_water_mark(start, outbox.lateness, rows[-1].pos, intents.oldest)
             prolonged = await self._move(lease, mark)
-            if prolonged is None:
+            if prolonged is None or self._stop.is_set():
                 return handled
             lease = prolonged
         handled += await self._index(intents.due(start), intents)
