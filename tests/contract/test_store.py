@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from syncline_contracts.errors import InvalidDocument, InvalidFilter, InvalidQuery, SynclineError
+from syncline_contracts.revision import Clock
 from syncline_store import Document, Put, Store, TenantView
 from syncline_store.testing import open_test_store
-from tests.parts.moving_clock import MovingClock
+from tests.parts.clock import ManualClock
 
 NOTES = ("users", "u1", "notes")
 
@@ -333,8 +334,8 @@ class TestTenants:
 
 class TestLife:
     async def test_a_document_with_a_ttl_is_nowhere_once_it_is_over(self, where: dict[str, Any]) -> None:
-        clock = MovingClock()
-        async with open_test_store(**where, clock=clock) as store:
+        time = ManualClock()
+        async with open_test_store(**where, clock=Clock(now=time)) as store:
             tenant = store.tenant("acme")
             await tenant.put(NOTES, "short", {"text": "the cat"}, ttl=60)
             await tenant.put(NOTES, "long", {"text": "the cat"})
@@ -343,7 +344,7 @@ class TestLife:
             assert document.expires_at is not None
             assert (document.expires_at - document.updated_at).total_seconds() == pytest.approx(60, abs=0.1)
             assert sorted(keys(await tenant.search(query="the cat"))) == ["long", "short"]
-            clock.forward(61)
+            time.forward(61)
             assert await tenant.get(NOTES, "short") is None
             assert keys((await tenant.list()).items) == ["long"]
             assert keys(await tenant.search(query="the cat")) == keys(await tenant.search()) == ["long"]
@@ -377,5 +378,3 @@ class TestLife:
         assert all(isinstance(result, int | SynclineError) for result in done)
         async with open_test_store(**where) as store:
             assert stored <= set(keys(await every(store.tenant("acme").documents())))
-
-

@@ -9,14 +9,14 @@ import pytest
 from syncline_contracts.errors import IndexUnavailable, NotYetIndexed
 from syncline_contracts.event import Kind
 from syncline_contracts.identity import Ref, namespace_prefixes, point_id
-from syncline_contracts.revision import NEVER
+from syncline_contracts.revision import NEVER, Clock
 from syncline_store import Store, TenantView
 from syncline_store.index.changes import Upsert
 from syncline_store.index.guard import Below
 from syncline_store.index.points import Field, Mark, Point
 from syncline_store.search.hydrate import Dropped, Reason
 from syncline_store.testing import open_test_store
-from tests.parts.moving_clock import MovingClock
+from tests.parts.clock import ManualClock
 from tests.parts.outbox import deliveries
 
 NOTES = ("notes",)
@@ -117,13 +117,13 @@ class TestIndexBehind:
         assert reasons(dropped) == [Reason.NOT_INDEXED]
 
     async def test_what_expired_by_a_later_write_is_dropped(self) -> None:
-        clock = MovingClock()
-        async with open_test_store(indexing="relay", clock=clock) as store:
+        time = ManualClock()
+        async with open_test_store(indexing="relay", clock=Clock(now=time)) as store:
             acme = store.tenant("acme")
             await acme.put(NOTES, "n1", {"text": "cat"})
             await index_all(store)
             await acme.put(NOTES, "n1", {"text": "cat"}, ttl=10)
-            clock.forward(11)
+            time.forward(11)
             assert await acme.search(query="cat") == []
 
 
@@ -238,8 +238,8 @@ class TestReadRepair:
         assert await deliveries(store.parts.engine) == []
 
     async def test_repairs_go_through_the_outbox_and_are_capped(self) -> None:
-        clock = MovingClock()
-        async with open_test_store(indexing="relay", read_repair=3, clock=clock) as store:
+        time = ManualClock()
+        async with open_test_store(indexing="relay", read_repair=3, clock=Clock(now=time)) as store:
             for n in range(10):
                 await damage(store, Ref("acme", NOTES, f"lost{n}"), revision=100 + n)
             await damage(store, Ref("acme", NOTES, "foreign"), document=str(Ref("acme", NOTES, "other").document))
@@ -249,7 +249,7 @@ class TestReadRepair:
             assert len(events) == 3
             assert {event.kind for event in events} == {Kind.REPAIR}
             assert all(event.first_at == event.revision for event in events)
-            clock.forward(60)
+            time.forward(60)
             assert await store.tenant("acme").search(query="cat") == []
             assert len(await deliveries(store.parts.engine)) == 6
             await index_all(store)

@@ -26,7 +26,8 @@ class ReadRepair:
 
     async def __call__(self, dropped: Sequence[Dropped]) -> None:
         """Raises StorageUnavailable."""
-        events = {drop.ref.document: _repair(drop) for drop in dropped if drop.is_drift}
+        now = self._clock.now()
+        events = {drop.ref.document: _repair(drop, now) for drop in dropped if drop.is_drift}
         allowed = list(events.values())[: self._allowance()]
         if allowed:
             self._left -= len(allowed)
@@ -40,7 +41,7 @@ class ReadRepair:
         return self._left
 
 
-def _repair(drop: Dropped) -> ChangeEvent:
+def _repair(drop: Dropped, now: int) -> ChangeEvent:
     """Its age is that of the state the point shows, so that an old one is not taken for a write in flight."""
     state = drop.found.state
-    return ChangeEvent.of(drop.ref, state.revision, Kind.REPAIR, first_at=state.revision, expires_at=state.expires_at)
+    return ChangeEvent.of(drop.ref, state.revision, Kind.REPAIR, first_at=min(now, state.revision), expires_at=state.expires_at)
