@@ -13,7 +13,7 @@ def full_disk() -> None:
 
 
 def test_a_full_disk_is_told_and_what_was_stored_is_indexed_later(cli: Cli) -> None:
-    lines = [json.dumps({"key": f"k{n}", "text": f"number {n} " * 200}) for n in range(1000)]
+    lines = [json.dumps({"key": f"k{n}", "text": f"number {n} " * 40}) for n in range(1000)]
     (cli.folder / "a.jsonl").write_text("\n".join(lines))
     full = cli.fresh("import", "a.jsonl", "--data", "data", "--json", before=full_disk)
     assert full.code == 2

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DATABASE = "documents.db"
 INDEX = "index"
+PATIENCE = 3.0
+"""Seconds that a write whose outcome is unknown is repeated before the person who waits is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,10 @@ class Place:
 
         data = self.data.absolute()
         return store_settings(
-            store=self.store or f"sqlite:///{data / DATABASE}", index=self.index or f"path:{data / INDEX}", indexing="relay"
+            store=self.store or f"sqlite:///{data / DATABASE}",
+            index=self.index or f"path:{data / INDEX}",
+            indexing="relay",
+            write_deadline=PATIENCE,
         )
 
     def expect(self) -> None:
