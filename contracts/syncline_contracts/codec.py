@@ -14,6 +14,7 @@ from syncline_contracts.event import ChangeEvent
 
 SCHEMA_MAJOR = 1
 SCHEMA = f"{SCHEMA_MAJOR}.0"
+_MAJOR_DIGITS = 9
 TYPE = "io.syncline.document.changed"
 CONTENT_TYPE = "application/json"
 
@@ -55,8 +56,8 @@ def decode(body: bytes, headers: Mapping[str, str]) -> ChangeEvent:
 
 def _refuse_unknown_schema(version: str) -> None:
     major, _, _ = version.partition(".")
-    if not major.isdigit():
-        raise UndecodableEvent(f"the schema version {version!r} is no version")
+    if not major.isdecimal() or len(major) > _MAJOR_DIGITS:
+        raise UndecodableEvent(f"the schema version {version[:40]!r} is no version")
     if int(major) != SCHEMA_MAJOR:
         raise UnsupportedSchema(
             f"schema version {version} is not known to this process (it knows {SCHEMA_MAJOR}.x): upgrade it, then replay"
