@@ -1,4 +1,4 @@
-"""An index that only remembers heads: what is left is Syncline's own work for a document."""
+"""An index that only remembers the state of its points: what is left is Syncline's own work for a document."""
 
 import uuid
 from collections.abc import Sequence
@@ -15,19 +15,20 @@ class NullIndex:
 
     def __init__(self, dimensions: int) -> None:
         self.dimensions = dimensions
-        self._heads: dict[uuid.UUID, PointState] = {}
+        self._points: dict[uuid.UUID, dict[int, PointState]] = {}
 
     async def points(self, documents: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[PointState]]:
-        heads = self._heads
-        return {document: [heads[document]] if document in heads else [] for document in documents}
+        nothing: dict[int, PointState] = {}
+        return {document: list(self._points.get(document, nothing).values()) for document in documents}
 
     async def upsert(self, operations: Sequence[Upsert]) -> None:
         for operation in operations:
             for point in operation.points:
                 payload = point.payload
-                self._heads[point.document] = PointState(
+                passage = payload[Field.PASSAGE]
+                self._points.setdefault(point.document, {})[passage] = PointState(
                     document=point.document,
-                    passage=0,
+                    passage=passage,
                     revision=payload[Field.REVISION],
                     content_hash=payload[Field.CONTENT_HASH],
                     text_hash=payload[Field.TEXT_HASH],
@@ -38,7 +39,7 @@ class NullIndex:
                 )
 
     async def refresh(self, changes: Sequence[Refresh]) -> None:
-        raise AssertionError("no text stays the same in this measurement")
+        assert not changes, "no text stays the same in this measurement"
 
     async def remove(self, removals: Sequence[Removal]) -> None:
-        raise AssertionError("nothing is removed in this measurement")
+        assert not removals, "nothing is removed in this measurement"
