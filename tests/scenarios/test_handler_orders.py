@@ -70,16 +70,8 @@ class Play:
         raise AssertionError("events are deferred without end")
 
 
-moves = st.lists(
-    st.one_of(
-        st.tuples(st.just("row"), st.integers(0, 3)),
-        st.tuples(st.just("event"), st.integers(0, 3)),
-        st.tuples(st.just("take"), st.integers(1, 3)),
-        st.tuples(st.just("crash"), st.integers(0, 2)),
-        *[st.tuples(st.just("step"), st.integers(0, 2))] * 6,
-    ),
-    max_size=60,
-)
+KINDS = ["row", "event", "event", "take", "take", "crash", *["step"] * 12]
+moves = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3)), min_size=30, max_size=90)
 
 
 async def play(history: list[dict[str, object]], chosen: list[tuple[str, int]], *, by_filter: bool) -> None:
@@ -92,7 +84,7 @@ async def play(history: list[dict[str, object]], chosen: list[tuple[str, int]], 
             elif move == "event":
                 game.waiting.append(_event(writes, number))
             elif move == "take":
-                game.take(number)
+                game.take(number + 1)
             elif move == "crash":
                 await game.crash(number)
             else:
