@@ -1,18 +1,21 @@
 """How connections are made: WAL, every commit on the disk, and who waits how long for a lock."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from syncline_store.engines.sqlite.errors import primary_code
 from syncline_store.engines.sqlite.lane import Lane
 
 MEMORY = ":memory:"
 READERS = 3
 BUSY_TIMEOUT = 10_000
 """Milliseconds that a statement waits for another process's lock before StorageUnavailable."""
+_PAUSE = 0.005
 CHECKPOINT_PAGES = 2_000
 """The log is copied back into the file when it holds 8 MB."""
 
@@ -34,7 +37,7 @@ class Connections:
 def _writer(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT / 1000)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute("PRAGMA cache_size = -16000")
@@ -42,6 +45,20 @@ def _writer(path: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL. A new file's first openers collide here, and SQLite's own time-out does not count for it."""
+    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _reader(path: str) -> sqlite3.Connection:
