@@ -7,8 +7,10 @@ blocks nobody's event loop, and what one call does there is atomic, as nothing i
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
+import portalocker
 from qdrant_client import AsyncQdrantClient
 
 from syncline_contracts.errors import IndexLocked, IndexUnavailable, SynclineError
@@ -42,17 +44,19 @@ class Client:
         thread = LoopThread()
 
         async def connect() -> AsyncQdrantClient:
+            _refuse_locked(folder)
             return AsyncQdrantClient(location=MEMORY) if url == MEMORY else AsyncQdrantClient(path=folder)
 
         try:
             return cls(await thread.run(connect), url, thread)
+        except IndexLocked:
+            await thread.aclose()
+            raise
         except RuntimeError as error:
             await thread.aclose()
             if "already accessed" not in str(error):
                 raise
-            raise IndexLocked(
-                f"another process holds the local index in {folder}: end it, or use a Qdrant server (index=http://HOST:6333)"
-            ) from None
+            raise _locked(folder) from None
         except QDRANT_ERRORS as error:
             await thread.aclose()
             raise IndexUnavailable(f"cannot open the local index in {folder} ({error}): check the folder's rights and space") from error
@@ -80,6 +84,23 @@ class Client:
         elif not self._thread.closed:
             await self._thread.run(self._qdrant.close)
             await self._thread.aclose()
+
+
+def _refuse_locked(folder: str) -> None:
+    """qdrant-client finds out only after it has loaded everything, and leaves the file open."""
+    lock = Path(folder) / ".lock"
+    if folder == MEMORY or not lock.exists():
+        return
+    with lock.open("r+") as file:
+        try:
+            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.exceptions.LockException:
+            raise _locked(folder) from None
+        portalocker.unlock(file)
+
+
+def _locked(folder: str) -> IndexLocked:
+    return IndexLocked(f"another process holds the local index in {folder}: end it, or use a Qdrant server (index=http://HOST:6333)")
 
 
 class LoopThread:

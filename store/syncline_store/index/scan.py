@@ -1,5 +1,6 @@
 """Every point of some segments as packed columns: what the reconciler compares."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +10,16 @@ import numpy.typing as npt
 from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.identity import SEGMENTS, Ref
+from syncline_store.index import columns
 from syncline_store.index.client import Client
-from syncline_store.index.points import Field, Mark, PointState
+from syncline_store.index.columns import MARKS
+from syncline_store.index.points import Field
 from syncline_store.index.request import within
-from syncline_store.index.state import REF, STATE, integer, ref, state
+from syncline_store.index.state import NO_REVISION, REF, STATE
 
-MARKS = (Mark.LIVE, Mark.DELETED, Mark.GONE)
-"""`marks` holds places in this list."""
-_HEX = 32
+__all__ = ["MARKS", "IndexPoints", "document_of", "pack", "scan"]
+
+_MODEL = Field.MODEL.value
 _COLUMNS = [*STATE, *REF, Field.SEGMENT]
 
 
@@ -58,7 +61,7 @@ async def scan(client: Client, collection: str, first: int, last: int, block: in
 
         records, after = await client.call(page)
         if records:
-            yield pack(records)
+            yield await asyncio.to_thread(pack, records)  # thousands of payloads: not on the event loop
         if after is None:
             return
 
@@ -66,32 +69,19 @@ async def scan(client: Client, collection: str, first: int, last: int, block: in
 def pack(records: Sequence[models.Record]) -> IndexPoints:
     """Turn records into columns."""
     payloads = [record.payload or {} for record in records]
-    states = [state(payload) for payload in payloads]
     return IndexPoints(
         ids=[str(record.id) for record in records],
-        refs=[ref(payload) for payload in payloads],
-        models=[each.model for each in states],
-        documents=_words([each.document.bytes for each in states]),
-        content_hashes=_words([_hash(each) for each in states]),
-        revisions=np.array([each.revision for each in states], np.int64),
-        expires_at=np.array([each.expires_at for each in states], np.int64),
-        passage=np.array([each.passage for each in states], np.int32),
-        passages=np.array([each.passages for each in states], np.int32),
-        marks=np.array([MARKS.index(each.mark) for each in states], np.int8),
-        segments=np.array([integer(payload, Field.SEGMENT, 0) for payload in payloads], np.int16),
+        refs=columns.Refs(payloads),
+        models=[str(payload.get(_MODEL, "")) for payload in payloads],
+        documents=columns.documents(payloads),
+        content_hashes=columns.hashes(payloads),
+        revisions=columns.integers(payloads, Field.REVISION, NO_REVISION, np.int64),
+        expires_at=columns.integers(payloads, Field.EXPIRES_AT, 0, np.int64),
+        passage=columns.integers(payloads, Field.PASSAGE, 0, np.int32),
+        passages=columns.integers(payloads, Field.PASSAGES, 0, np.int32),
+        marks=columns.marks(payloads),
+        segments=columns.integers(payloads, Field.SEGMENT, 0, np.int16),
     )
-
-
-def _hash(point: PointState) -> bytes:
-    text = point.content_hash
-    try:
-        return bytes.fromhex(text) if len(text) == _HEX else bytes(16)
-    except ValueError:
-        return bytes(16)
-
-
-def _words(values: Sequence[bytes]) -> npt.NDArray[np.uint64]:
-    return np.frombuffer(b"".join(values), dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
 def document_of(words: npt.NDArray[np.uint64]) -> uuid.UUID:
