@@ -1,9 +1,14 @@
 """Documentation that can fail: what the pages say is held against the code."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
+
+from syncline_sync_worker.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -49,3 +54,17 @@ def test_nothing_names_a_registry_or_a_path_of_a_machine() -> None:
         if path != Path(__file__).resolve() and forbidden.search(path.read_text(errors="ignore"))
     ]
     assert not named
+
+
+def commands(command: Any, path: str) -> Iterator[str]:
+    """typer brings a click of its own, so a group is known by what it has."""
+    if not hasattr(command, "commands"):
+        yield path
+        return
+    for name, below in command.commands.items():
+        yield from commands(below, f"{path} {name}")
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    documented = set(re.findall(r"^\| `(syncline [a-z- ]+?)(?: [A-Z][^`]*)?` \|", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE))
+    assert documented == set(commands(typer.main.get_command(app), "syncline"))
