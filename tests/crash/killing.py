@@ -24,8 +24,9 @@ class Victim:
         self._process = process
         self._stages = stages
 
-    def kill_in(self, wanted: str) -> str:
-        """SIGKILL it in this stage, or after the patience in whatever it does; gives the stage it died in."""
+    def kill_in(self, wanted: str, *, after: float) -> str:
+        """Some seconds on, SIGKILL it in this stage, or after the patience in whatever it does; gives the stage it died in."""
+        time.sleep(after)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._alive():
             if self._stages.now == wanted:

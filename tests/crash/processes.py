@@ -27,6 +27,8 @@ NAMESPACE = ("crash",)
 TENANT = "acme"
 TOGETHER = 16
 """Puts that a writer has under way at once."""
+LONG = 0.1
+"""The share of documents that have several passages."""
 RELAY = RelaySettings(
     page=64, hot_interval=0.01, idle_interval=0.05, lease_life=0.5, checkpoint_every=0.05, short_every=0.1, long_every=0.1
 )
@@ -173,7 +175,7 @@ async def _change(store: Store, log: int, number: int, chance: random.Random) ->
 
 
 async def _put(store: Store, log: int, number: int, chance: random.Random) -> None:
-    words = [f"word{chance.randrange(1000)}" for _ in range(chance.choice([4, 4, 4, 4, 60]))]
+    words = [f"word{chance.randrange(1000)}" for _ in range(30 if chance.random() < LONG else 4)]
     value = {"text": f"document {number} says {' '.join(words)}", "number": number}
     await _acknowledged(store.tenant(TENANT).put(NAMESPACE, key_of(number), value), log, number, deleted=False)
 

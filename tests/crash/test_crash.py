@@ -18,6 +18,9 @@ from tests.crash.truth import acknowledged, assert_in_step
 RELAYED = ("publish", "commit", "embed", "upsert", "mark")
 """The stage that a round aims at: commit in the writer, the others in the relay."""
 
+LONGEST_LIFE = 1.0
+"""Seconds before a round begins to aim."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -46,7 +49,7 @@ def test_a_writer_and_a_relay_are_killed_in_every_stage(tmp_path: Path, size: Si
         writer = start(context, place, "writer", processes.writer, share(size, number, place), chance.randrange(1 << 30))
         relay = start(context, place, "relay", processes.relay)
         first, second = (writer, relay) if wanted == "commit" else (relay, writer)
-        died[first.kill_in(wanted)] += 1
+        died[first.kill_in(wanted, after=chance.uniform(0, LONGEST_LIFE))] += 1
         died[second.kill_after(chance.uniform(0, 0.1))] += 1
     assert sum(died.values()) == 2 * size.rounds
     assert all(died[stage] for stage in RELAYED), f"not every stage was hit: {died} (seed {size.seed})"
@@ -69,7 +72,7 @@ def test_a_process_that_indexes_inline_is_killed_in_every_stage(tmp_path: Path, 
     for number in range(size.rounds):
         wanted = RELAYED[number % len(RELAYED)]
         process = start(context, place, "inline", processes.inline, share(size, number, place), chance.randrange(1 << 30))
-        died[process.kill_in(wanted)] += 1
+        died[process.kill_in(wanted, after=chance.uniform(0, LONGEST_LIFE))] += 1
     assert sum(died.values()) == size.rounds
     assert all(died[stage] for stage in RELAYED), f"not every stage was hit: {died} (seed {size.seed})"
     asyncio.run(finish_inline(place, size))
