@@ -76,11 +76,15 @@ class App:
         await self._parts.index()
 
     async def in_step(self, advance: Advance | None = None, *, settle: bool = False) -> int:
-        """Bring the index in step with what is stored: relay and handler until nothing is pending. How many events it took.
+        """Bring a local index in step with what is stored: relay and handler until nothing is pending. How many events it took.
+
+        A server's index is left to the relays and workers that run.
 
         `advance` is told how many more documents it changed. With `settle`, the marks pass all of them, which may take as long as rows
         can be late (see `Relay.drain`). Raises IndexLocked, Unavailable.
         """
+        if not self.settings.local_index:
+            return 0
         relay, _ = await self._relay(advance, IMPATIENT, patience=0.0)
         handled = await relay.drain()
         if settle and await self._before_a_mark_passes():
@@ -98,12 +102,12 @@ class App:
         return False
 
     async def in_step_if_free(self, advance: Advance | None = None) -> bool:
-        """The same; False where another process holds the index, which will do it then."""
+        """The same; False where it is another process's to do, which holds the index or runs beside its server."""
         try:
             await self.in_step(advance)
         except IndexLocked:
             return False
-        return True
+        return self.settings.local_index
 
     async def run(self, stop: asyncio.Event, advance: Advance) -> None:
         """Relay, handler and sweep until the stop; then finish what is under way. Outages are waited out."""

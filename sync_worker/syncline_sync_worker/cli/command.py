@@ -52,9 +52,9 @@ def command(
             session = Session(place, Output(as_json=given.pop("as_json")))
             raise typer.Exit(run(session, lambda session: invoke(session, **given), drains=drains))
 
-        entry.__doc__ = body.__doc__
+        entry.__doc__ = _flowing(body.__doc__ or "")
         _take_parameters(entry, body, data)
-        app.command(name, epilog=_epilog(examples))(entry)
+        app.command(name, epilog=epilog(examples))(entry)
         return body
 
     return register
@@ -76,5 +76,11 @@ def _take_parameters(entry: Callable[..., None], body: Callable[..., Any], data:
     entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # inspect.signature honours it
 
 
-def _epilog(examples: Sequence[str]) -> str:
+def _flowing(text: str) -> str:
+    """Paragraphs without the line breaks of the source: the terminal's width decides."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
+
+
+def epilog(examples: Sequence[str]) -> str:
+    """What stands below a command's help."""
     return "\n".join(["[bold]Examples[/]", *(f"  [cyan]{escape(example)}[/]" for example in examples)])

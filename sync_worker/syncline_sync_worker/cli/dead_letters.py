@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from syncline_contracts.errors import InvalidInput
-from syncline_sync_worker.cli.command import command
+from syncline_sync_worker.cli.command import command, epilog
 from syncline_sync_worker.cli.output import table
 from syncline_sync_worker.cli.place import show_namespace
 from syncline_sync_worker.cli.running import FINE, PARTLY, Session
@@ -24,7 +24,9 @@ Closed = Annotated[bool, typer.Option("--closed", help="Also those that were rep
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
 Note = Annotated[str, typer.Option("--note", help="Why: it is kept with the letter.")]
 
-group = typer.Typer(no_args_is_help=True, help="What could not be indexed: list, show, replay, discard.")
+EXAMPLES = ("syncline dead-letters list", "syncline dead-letters replay --all", 'syncline dead-letters discard 4f1c --note "binary junk"')
+
+group = typer.Typer(no_args_is_help=True, help="What could not be indexed: list, show, replay, discard.", epilog=epilog(EXAMPLES))
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +70,10 @@ async def show_letter(session: Session, letter: Annotated[str, typer.Argument(me
 
 
 async def replay(session: Session, ids: Ids = None, *, every: All = False) -> int:
-    """Send letters through again, as ordinary events. Exit code 1 when one of them fails again, or is no event."""
+    """Send letters through again, as ordinary events.
+
+    Exit code 1 when one of them fails again, or is no event.
+    """
     async with session.open() as app:
         letters = await _chosen(app, ids, every=every)
         replayed = await app.desk.replay([letter.id for letter in letters])
@@ -83,7 +88,9 @@ async def replay(session: Session, ids: Ids = None, *, every: All = False) -> in
     }
 
     def show(out: Console) -> None:
-        out.print(f"{len(replayed.events)} replayed" + ("" if handled else "; the process that holds the index will handle them"))
+        out.print(
+            f"{len(replayed.events)} replayed" + ("" if handled else "; the process that holds the index (`syncline run`) handles them")
+        )
         if failed:
             out.print(f"[yellow]{len(failed)} could not be indexed this time either[/] [dim](syncline dead-letters list)[/]")
         if replayed.undecodable:

@@ -31,9 +31,9 @@ def register(app: typer.Typer) -> None:
 
 
 async def demo(session: Session, *, keep: Keep = False) -> int:
-    """Import real text, search it, damage the index on purpose, find every damage, repair it.
+    """Import text, search it, damage the index, find it, repair it.
 
-    Exit code 0 only if what was found is what was done, id by id, and nothing is left.
+    Needs nothing but this Python and a minute. Exit code 0 only if what was found is what was done, id by id, and nothing is left.
     """
     from syncline_sync_worker.demo.demo import Demo  # noqa: PLC0415 - qdrant-client takes longer than --help may
     from syncline_sync_worker.demo.result import Result  # noqa: PLC0415 - as above

@@ -26,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 async def get(session: Session, namespace: Namespace, key: Key, tenant: Tenant = DEFAULT_TENANT) -> int:
-    """Show a document as the source holds it. Exit code 1 when there is none."""
+    """Show a document as the source holds it.
+
+    Exit code 1 when there is none.
+    """
     parts = parse_namespace(namespace)
     async with session.open() as app:
         document = await app.store.tenant(tenant).get(parts, key)
@@ -74,7 +77,7 @@ async def delete(session: Session, namespace: Namespace, key: Key, tenant: Tenan
 
 
 def _wrote(session: Session, data: dict[str, Any], what: str) -> None:
-    then = "the index has it" if data["indexed"] else "the process that holds the index will index it"
+    then = "the index has it" if data["indexed"] else "the process that holds the index (`syncline run`) indexes it"
     session.output.result(data, lambda out: out.print(f"[green]{what}[/] at revision {data['revision']}; {then}"))
 
 

@@ -21,7 +21,7 @@ EXAMPLES = (
 )
 
 Paths = Annotated[
-    list[Path], typer.Argument(metavar="PATH...", help="Folders of .md .txt .rst .html files, or .jsonl files.", show_default=False)
+    list[Path], typer.Argument(metavar="PATH", help="Folders of .md .txt .rst .html files, or .jsonl files.", show_default=False)
 ]
 Namespace = Annotated[
     str | None, typer.Option("--namespace", help="Where to put them; a folder's or file's name otherwise.", show_default=False)
@@ -46,7 +46,7 @@ async def import_(
     text_field: TextField = None,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> int:
-    """Import files as documents: a file each, or a line each of .jsonl.
+    """Import files: a document each, or each line of a .jsonl.
 
     What is stored already, unchanged, is neither written nor embedded again. A file or line that cannot be read is named and the
     others are imported (exit code 1). Ctrl-C stops reading, indexes what was stored, and ends.
@@ -91,6 +91,6 @@ def _report(session: Session, outcome: "Imported", *, indexed: bool, tenant: str
         elif not outcome.failed:
             out.print("[yellow]nothing to import was found: .md .txt .rst .html and .jsonl files are read[/]")
         if not indexed and outcome.written:
-            out.print("[dim]another process holds the index; it will index them[/]")
+            out.print("[dim]the process that holds the index (`syncline run`) indexes them[/]")
 
     session.output.result(data, show)

@@ -1,8 +1,21 @@
 """The `syncline` command: its groups, put together."""
 
+from typing import Annotated
+
 import typer
 
 from syncline_sync_worker.cli import dead_letters, demo, documents, importing, operating, reconciling, searching
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer gives it so
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - reads files, for this option only
+
+        typer.echo(f"syncline {version('syncline-worker')}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")]
 
 app = typer.Typer(
     name="syncline",
@@ -14,9 +27,10 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def root() -> None:
+@app.callback(epilog="Begin with [cyan]syncline demo[/], or [cyan]syncline import FOLDER[/] and [cyan]syncline search QUESTION[/].")
+def root(*, version: Version = False) -> None:
     """A document store whose vector index provably follows it."""
+    del version
 
 
 for group in (demo, importing, searching, documents, operating, reconciling, dead_letters):

@@ -26,7 +26,11 @@ def register(app: typer.Typer) -> None:
 
 
 async def run(session: Session) -> int:
-    """Keep the index in step: relay and worker in one process, until Ctrl-C, which finishes what is under way."""
+    """Keep the index in step until Ctrl-C, which drains.
+
+    Relay, worker and sweep in one process: what others write is indexed within a second, an outage is waited out, and Ctrl-C or
+    SIGTERM finishes what is under way.
+    """
     counted = _Counted()
     async with session.open(make=True, log_level="info") as app:
         await app.hold_index()
@@ -65,7 +69,10 @@ async def _tell(session: Session, counted: _Counted) -> None:
 
 
 async def status(session: Session) -> int:
-    """Show what each side holds, what is pending, and what could not be indexed."""
+    """Show what each side holds, and what is pending.
+
+    Changes nothing. Works while another process holds the index.
+    """
     async with session.open() as app:
         found = await app.status()
     data = asdict(found) | {"data": str(session.place.data)}

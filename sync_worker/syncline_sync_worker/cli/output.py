@@ -1,6 +1,7 @@
 """What a command prints: a table for people or one JSON object for programs on stdout, everything else on stderr."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,21 @@ class Output:
             print(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False), flush=True)  # noqa: T201 - as above
         self.err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person sits there."""
+        return not self.json and self.err.is_terminal and sys.stdin.isatty()
+
+    def ask(self, question: str) -> bool:
+        """Ask a person. Blocks; Ctrl-C ends it as KeyboardInterrupt, where asyncio's handler would wait for the line to end."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return self.err.input(f"{question} \\[y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:
+            return False
+        finally:
+            signal.signal(signal.SIGINT, before)
+
     @contextmanager
     def progress(self, what: str, total: int | None = None, unit: str = "docs") -> Iterator[Callable[[int], None]]:
         """Show a bar on stderr (nothing where that is no terminal). Call what is yielded with how many more are done."""
@@ -73,7 +89,7 @@ class _Speed(TextColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} {self._unit}/s", style="cyan")
+        return Text("" if not speed or speed < 1 else f"{speed:,.0f} {self._unit}/s", style="cyan")
 
 
 def table(*columns: str, right: tuple[str, ...] = (), title: str | None = None) -> Table:

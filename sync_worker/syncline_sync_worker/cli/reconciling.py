@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from syncline_contracts.errors import InvalidInput
-from syncline_sync_worker.cli.command import command
+from syncline_sync_worker.cli.command import command, epilog
 from syncline_sync_worker.cli.output import table
 from syncline_sync_worker.cli.place import show_namespace
-from syncline_sync_worker.cli.running import FINE, PARTLY, Session
+from syncline_sync_worker.cli.running import FAILED, FINE, PARTLY, Session
 
 if TYPE_CHECKING:
     from syncline_contracts.drift import DriftReport
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from syncline_sync_worker.reconcile.scope import Scope
     from syncline_sync_worker.reconcile.settings import ReconcileSettings
 
+CHECKS = ("syncline reconcile check", "syncline reconcile check --sample 0.05 --json", "syncline reconcile check --part 2/8")
+REPAIRS = ("syncline reconcile repair", "syncline reconcile repair --apply", "syncline reconcile repair --apply --yes --max-share 1")
 _LISTED = 20
 """Findings that the table names; --json has all of them."""
 
@@ -42,22 +44,22 @@ Delay = Annotated[
     float | None, typer.Option("--delay", min=0.0, help="Seconds before each further look at a difference.", show_default="2")
 ]
 
-group = typer.Typer(no_args_is_help=True, help="Compare index and source id by id, both ways; repair what drifted.")
+group = typer.Typer(no_args_is_help=True, help="Compare index and source, id by id; repair what drifted.", epilog=epilog(CHECKS + REPAIRS))
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
     app.add_typer(group, name="reconcile")
-    checks = ["syncline reconcile check", "syncline reconcile check --sample 0.05 --json", "syncline reconcile check --part 2/8"]
-    command(group, "check", examples=checks)(check)
-    repairs = ["syncline reconcile repair", "syncline reconcile repair --apply", "syncline reconcile repair --apply --yes --max-share 1"]
-    command(group, "repair", examples=repairs)(repair)
+    command(group, "check", examples=CHECKS)(check)
+    command(group, "repair", examples=REPAIRS)(repair)
 
 
 async def check(
     session: Session, *, tenant: OnlyTenant = None, part: Part = "1/1", sample: Sampled = 0.0, settle: Settle = None, delay: Delay = None
 ) -> int:
-    """Find what is missing, stale, orphaned, incomplete or corrupt. Exit code: 0 in step, 1 drift, 2 could not tell.
+    """Find what is missing, stale, orphaned, incomplete or corrupt.
+
+    Exit code: 0 in step, 1 drift, 2 could not tell.
 
     Differences that may still be in flight are left alone; the others are looked at twice more before they are reported.
     """
@@ -80,9 +82,10 @@ async def repair(
     max_repairs: MaxRepairs = None,
     max_share: MaxShare = None,
 ) -> int:
-    """Repair what a check finds, through the normal path: an outbox event for each document.
+    """Repair what a check finds; a dry run unless --apply.
 
-    Says what it would do unless --apply is given. Exit code: 0 nothing left to repair, 1 drift is left, 2 could not tell or refused.
+    Repairs go the normal way: an outbox event for each document, within the caps. Exit code: 0 nothing is left to repair, 1 drift is
+    left, 2 could not tell or refused.
     """
     settings = _settings(settle=settle, delay=delay, max_repairs=max_repairs, max_share=max_share)
     async with session.open() as app:
@@ -93,11 +96,10 @@ async def repair(
         if not yes and not _agreed(session, report):
             return PARTLY
         outcome = await (await app.reconciler(settings)).repair(report)
-        if outcome.repaired:
-            await app.in_step()
-    session.output.result(_data(outcome) | {"applied": True}, lambda out: _show(out, outcome))
+        await app.in_step_if_free()
+    session.output.result(_data(outcome) | {"applied": True}, lambda out: _show(out, outcome, listed=yes))
     if outcome.refused is not None:
-        return 2
+        return FAILED
     return FINE if outcome.repaired == len(outcome.findings) and not outcome.unlisted else PARTLY
 
 
@@ -137,14 +139,14 @@ def _settings(**given: float | None) -> "ReconcileSettings":
 
 def _agreed(session: Session, report: "DriftReport") -> bool:
     _show(session.output.err, report)
-    if not session.output.err.is_terminal or session.output.json:
+    if not session.output.can_ask:
         raise InvalidInput("--apply", "nobody can be asked here: say --yes as well")
-    return typer.confirm(f"Repair {len(report.findings)} documents?", err=True)
+    return session.output.ask(f"Repair {len(report.findings):,} documents?")
 
 
-def _show(out: Console, report: "DriftReport", *, dry: bool = False) -> None:
+def _show(out: Console, report: "DriftReport", *, dry: bool = False, listed: bool = True) -> None:
     out.print(f"[dim]{report.documents:,} documents against {report.points:,} points in {report.seconds:.1f} s[/]")
-    if report.findings:
+    if report.findings and listed:
         _show_findings(out, report)
     if report.unlisted:
         out.print(f"[yellow]and {report.unlisted:,} more differences that were not looked at again[/]")

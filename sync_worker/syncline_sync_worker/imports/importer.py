@@ -66,12 +66,12 @@ class Importer:
     async def run(self, items: Iterator[Item | Problem], *, stop: asyncio.Event, advance: Callable[[int], None]) -> Imported:
         """Import all of it, or as far as `stop` lets it. `advance` is told how many more items were dealt with."""
         outcome = Imported()
-        while chunk := await asyncio.to_thread(lambda: list(islice(items, CHUNK))):
-            if stop.is_set():
-                outcome.stopped = True
-                break
+        while chunk := await _next(items, CHUNK):
             await self._import(chunk, outcome)
             advance(len(chunk))
+            if stop.is_set():
+                outcome.stopped = bool(await _next(items, 1))
+                break
         return outcome
 
     async def _import(self, chunk: list[Item | Problem], outcome: Imported) -> None:
@@ -105,3 +105,8 @@ class Importer:
         for result in await self._view.put_many(puts):
             if isinstance(result, SynclineError):
                 raise result
+
+
+async def _next(items: Iterator[Item | Problem], count: int) -> list[Item | Problem]:
+    """Files are read on a thread of their own."""
+    return await asyncio.to_thread(lambda: list(islice(items, count)))
