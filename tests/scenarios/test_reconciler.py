@@ -12,8 +12,9 @@ from syncline_contracts.revision import NEVER
 from syncline_store.document import canonical, content_hash
 from syncline_store.index.points import Mark
 from syncline_sync_worker.reconcile import Progress, Scope, Stage
-from tests.parts.clock import SECOND
+from tests.parts.clock import MINUTE, SECOND
 from tests.parts.damage import Damage
+from tests.parts.late_engine import LateEngine
 from tests.parts.reconciling import COLLECTION, GRACE, HOUR, TwoSides, Watched, kinds, long_text, note
 
 N1, N2, N3 = note("n1"), note("n2"), note("n3")
@@ -104,6 +105,29 @@ async def test_d1_a_deferred_event_is_unhandled(sides: TwoSides) -> None:
     await sides.engine.outbox.append([published.event], due=sides.clock.now() + 20 * SECOND)
     await sides.checkpoint(published.pos)  # it was published, but put back: its row had not surfaced yet
     report = await sides.reconciler().check()
+    assert (report.verdict, report.young) == (Verdict.IN_STEP, 1)
+
+
+async def test_d1_a_document_whose_event_surfaces_late_is_silent(sides: TwoSides) -> None:
+    """The row can be read at once, its event minutes later: until then nobody can have handled it."""
+    late = LateEngine(sides.engine, sides.time, outbox_lateness=5 * MINUTE)
+    late.delays.outbox[N1] = 4 * MINUTE
+    await sides.put(N1, "one")
+    for _ in range(5):
+        report = await sides.reconciler(engine=late).check()
+        assert (report.verdict, report.young) == (Verdict.IN_STEP, 1)
+        sides.time.forward(70)
+
+
+async def test_d1_a_refresh_of_the_expiry_whose_event_surfaces_late_is_silent(sides: TwoSides) -> None:
+    """Nothing tells its age, so the looks are as far apart as its event may take to surface."""
+    late = LateEngine(sides.engine, sides.time, outbox_lateness=5 * MINUTE)
+    start = sides.clock.now()
+    await sides.put(N1, "one", expires_at=start + 2 * HOUR)
+    await settled(sides, 3600)
+    late.delays.outbox[N1] = 4 * MINUTE
+    await sides.extend(N1, start + 9 * HOUR)
+    report = await sides.reconciler(engine=late).check()
     assert (report.verdict, report.young) == (Verdict.IN_STEP, 1)
 
 

@@ -12,9 +12,10 @@ from syncline_contracts.drift import DriftKind, Finding
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import NEVER
 from syncline_store.engines.protocol import Heads
+from syncline_store.index.columns import words
 from syncline_store.index.points import Mark
 from syncline_store.index.scan import MARKS, IndexPoints
-from syncline_sync_worker.reconcile.columns import of_tenant, together, words
+from syncline_sync_worker.reconcile.columns import of_tenant, together
 from syncline_sync_worker.reconcile.compare import compare
 from syncline_sync_worker.reconcile.findings import Sides
 
@@ -54,8 +55,8 @@ def ref(number: int) -> Ref:
 def pack_heads(heads: Sequence[Head]) -> Heads:
     return Heads(
         refs=[ref(head.number) for head in heads],
-        ids=words([ref(head.number).document.bytes for head in heads]),
-        content_hashes=words([head.content for head in heads]),
+        ids=words(b"".join(ref(head.number).document.bytes for head in heads)),
+        content_hashes=words(b"".join(head.content for head in heads)),
         revisions=np.array([head.revision for head in heads], np.int64),
         expires_at=np.array([head.expires_at for head in heads], np.int64),
         deleted=np.array([head.deleted for head in heads], np.bool_),
@@ -69,8 +70,8 @@ def pack_points(points: Sequence[Held]) -> IndexPoints:
         ids=[f"{point.number}/{point.passage}" for point in points],
         refs=[ref(point.number) if point.named else None for point in points],
         models=[point.model for point in points],
-        documents=words([ref(point.number).document.bytes for point in points]),
-        content_hashes=words([point.content for point in points]),
+        documents=words(b"".join(ref(point.number).document.bytes for point in points)),
+        content_hashes=words(b"".join(point.content for point in points)),
         revisions=np.array([point.revision for point in points], np.int64),
         expires_at=np.array([point.expires_at for point in points], np.int64),
         passage=np.array([point.passage for point in points], np.int32),

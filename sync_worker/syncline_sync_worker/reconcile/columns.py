@@ -13,25 +13,20 @@ import numpy.typing as npt
 from syncline_contracts.identity import Ref
 from syncline_store.document import INDEX_NOT, Row
 from syncline_store.engines.protocol import Heads
+from syncline_store.index.columns import hash_bytes, words
 from syncline_store.index.points import PointState
 from syncline_store.index.scan import MARKS, IndexPoints
 
 Columns = TypeVar("Columns", Heads, IndexPoints)
 Item = TypeVar("Item")
-_HASH_BYTES = 16
-
-
-def words(values: Sequence[bytes]) -> npt.NDArray[np.uint64]:
-    """16 bytes each as two big-endian columns: uint64[n, 2]."""
-    return np.frombuffer(b"".join(values), dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
 def heads_of(rows: Sequence[Row], segments: Mapping[UUID, int]) -> Heads:
     """Pack rows that were read one by one."""
     return Heads(
         refs=[row.ref for row in rows],
-        ids=words([row.ref.document.bytes for row in rows]),
-        content_hashes=words([row.content_hash for row in rows]),
+        ids=words(b"".join(row.ref.document.bytes for row in rows)),
+        content_hashes=words(b"".join(row.content_hash for row in rows)),
         revisions=np.array([row.revision for row in rows], np.int64),
         expires_at=np.array([row.expires_at for row in rows], np.int64),
         deleted=np.array([row.deleted for row in rows], np.bool_),
@@ -46,8 +41,8 @@ def points_of(states: Sequence[PointState], refs: Mapping[UUID, Ref], segments: 
         ids=[""] * len(states),
         refs=[refs[state.document] for state in states],
         models=[state.model for state in states],
-        documents=words([state.document.bytes for state in states]),
-        content_hashes=words([_hash(state.content_hash) for state in states]),
+        documents=words(b"".join(state.document.bytes for state in states)),
+        content_hashes=words(b"".join(hash_bytes(state.content_hash) for state in states)),
         revisions=np.array([state.revision for state in states], np.int64),
         expires_at=np.array([state.expires_at for state in states], np.int64),
         passage=np.array([state.passage for state in states], np.int32),
@@ -55,15 +50,6 @@ def points_of(states: Sequence[PointState], refs: Mapping[UUID, Ref], segments: 
         marks=np.array([MARKS.index(state.mark) for state in states], np.int8),
         segments=np.array([segments[state.document] for state in states], np.int16),
     )
-
-
-def _hash(text: str) -> bytes:
-    """What somebody damaged reads as zeros."""
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        return bytes(_HASH_BYTES)
-    return found if len(found) == _HASH_BYTES else bytes(_HASH_BYTES)
 
 
 def together(blocks: Sequence[Columns], none: Columns) -> Columns:

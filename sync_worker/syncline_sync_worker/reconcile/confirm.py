@@ -42,9 +42,16 @@ class Confirmation:
         for number in range(looks):
             progress(tally.progress(Stage.CONFIRM, number, looks))
             if tally.suspects:
-                await self._sleep(self._settings.delay)
+                await self._sleep(self._delay(tally.suspects))
                 await self._look(tally)
         progress(tally.progress(Stage.CONFIRM, looks, looks))
+
+    def _delay(self, suspects: Sequence[Finding]) -> float:
+        """Seconds. An expiry that was just extended does not show in a revision's age: its event must have had the time to surface."""
+        stale = [suspect for suspect in suspects if suspect.kind is DriftKind.STALE]
+        may_be_extended = any(suspect.source_revision == suspect.index_revision for suspect in stale)
+        surfacing = self._engine.outbox.lateness / 1e6 / self._settings.confirmations if may_be_extended else 0.0
+        return max(self._settings.delay, surfacing)
 
     async def _look(self, tally: Tally) -> None:
         """The unhandled events are read before both sides: an event that is handled in between shows in the index."""
