@@ -12,6 +12,7 @@ from syncline_store.document import Write
 from syncline_store.engines.protocol import Refused, Stored, Unknown, WriteOutcome
 from syncline_store.engines.sqlite import open_sqlite
 from syncline_store.testing import open_test_store
+from tests.parts.clock import ManualClock
 from tests.parts.outbox import deliveries
 
 NOTES = ("notes",)
@@ -152,3 +153,21 @@ async def test_a_namespace_is_put_into_the_directory_once(store: Store) -> None:
     await store.tenant("acme").put(("b",), "1", {})
     assert asked == [("a",), ("b",)]
     assert list((await store.tenant("acme").list_namespaces()).items) == [("a",), ("b",)]
+
+
+async def test_who_writes_faster_than_the_clock_ticks_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, slept = ManualClock(), []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        time.forward(seconds)
+
+    async with open_test_store(clock=Clock(now=time), indexing="relay") as store:
+        acme = store.tenant("acme")
+        first = await acme.put(NOTES, "n1", {})
+        time.forward(-3)
+        monkeypatch.setattr("syncline_store.writing.asyncio.sleep", sleep)
+        second = await acme.put(NOTES, "n1", {})
+        await acme.put(NOTES, "n1", {})
+        assert slept == [pytest.approx(2, abs=0.01)] + [pytest.approx(0, abs=0.001)] * (len(slept) - 1)
+        assert second > first

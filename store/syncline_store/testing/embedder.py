@@ -52,4 +52,5 @@ class WordEmbedder:
 
     async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
         """float32[dimensions]."""
-        return (await self.embed_documents([text]))[0]
+        vector: npt.NDArray[np.float32] = (await self.embed_documents([text]))[0]
+        return vector
