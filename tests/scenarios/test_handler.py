@@ -6,13 +6,14 @@ A trace is walked with gates: which handler makes its next step is the test's to
 from collections.abc import AsyncIterator
 
 import pytest
+from qdrant_client import models
 
 from syncline_contracts.errors import IndexUnavailable
 from syncline_contracts.event import Kind
 from syncline_contracts.identity import Ref, point_id
 from syncline_store.document import Write
 from syncline_store.index.changes import Upsert
-from syncline_store.index.points import Mark
+from syncline_store.index.points import VECTOR, Mark
 from syncline_store.indexing.outcome import Deferred, Done, Handled
 from tests.parts.clock import START
 from tests.parts.world import REF, World, open_world
@@ -88,6 +89,16 @@ async def test_h3_a_document_whose_passage_was_lost_is_mended_by_a_repair(world:
     await _lose(world, 1)
     (outcome,) = await world.handle(world.repair(1))
     assert outcome == Handled(REF, START + 1, Done.EMBEDDED)
+    await world.assert_in_step()
+
+
+async def test_a_corrupt_vector_is_mended_by_a_repair_at_the_same_revision(world: World) -> None:
+    write = world.write(1, "a", 2)
+    await world.surface(write)
+    await world.handle(write)
+    wrong = models.PointVectors(id=point_id(REF.document, 1), vector={VECTOR: [1.0] * world.embedder.dimensions})
+    await world.index._client.call(lambda qdrant: qdrant.update_vectors("syncline", [wrong]))
+    await world.handle(world.repair(1))
     await world.assert_in_step()
 
 
@@ -332,6 +343,19 @@ async def test_h14_a_handler_past_its_deadline_writes_nothing_and_acknowledges_n
         await slow.finish()
     assert await world.points() == []
     await world.handle(first)
+    await world.assert_in_step()
+
+
+async def test_h14_a_tombstone_outlives_the_slowest_handler(world: World) -> None:
+    first, deletion = world.write(1, "a"), world.write(2, deleted=True)
+    await world.surface(first)
+    slow = world.start(first)
+    await slow.until("heads")
+    await world.surface(deletion)
+    await world.handle(deletion)
+    world.tick()
+    assert await world.sweep() == 0
+    await slow.finish()
     await world.assert_in_step()
 
 
