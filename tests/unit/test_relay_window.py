@@ -12,7 +12,7 @@ SHORT, LONG = Overlap(10 * SECOND, SECOND), Overlap(300 * SECOND, 30 * SECOND)
 
 
 def make(begun: int = 0) -> Window:
-    return Window(begun, SHORT, LONG, widest=1200 * SECOND)
+    return Window(begun, -1000 * SECOND, SHORT, LONG, widest=1200 * SECOND)
 
 
 def sweep_at(window: Window, now: int) -> bool | None:
@@ -74,12 +74,20 @@ def test_a_row_from_a_pause_widens_nothing() -> None:
 
 
 def test_overlaps_reach_no_further_than_rows_can_be_late() -> None:
-    exact = window(100 * SECOND, 2 * SECOND, RelaySettings())
+    exact = window(100 * SECOND, 0, 2 * SECOND, RelaySettings())
     assert exact.reach == 2 * SECOND
     assert exact.floor == 98 * SECOND
     long = exact.due(101 * SECOND, Pos(101 * SECOND))
     assert long is not None
     assert long.long, "where the long overlap is no longer than the short one, each sweep is a long one"
+
+
+def test_no_sweep_reads_before_the_mark_that_it_began_at() -> None:
+    window = Window(1000 * SECOND, 900 * SECOND, SHORT, LONG, widest=1200 * SECOND)
+    assert window.floor == 900 * SECOND
+    due = window.due(1030 * SECOND, Pos(1030 * SECOND))
+    assert due is not None
+    assert due.after == Pos(900 * SECOND)
 
 
 @given(

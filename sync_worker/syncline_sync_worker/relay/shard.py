@@ -37,8 +37,8 @@ class LeasedShard:
         self._page = settings.page
         self._metrics = metrics
         self._cursor = begin(lease.lease, now, _us(settings.outbox_life))
-        self._window = window(now, outbox.lateness, settings)
-        self._published = Published(max(self._cursor.at, self._window.floor), at_most=settings.remember)
+        self._window = window(now, self._cursor.at, outbox.lateness, settings)
+        self._published = Published(self._window.floor, at_most=settings.remember)
         self._intents = Intents(grace=_us(settings.intent_grace))
         self._sweep: Pass | None = None
         self._behind = True
@@ -146,11 +146,11 @@ class LeasedShard:
             await self.checkpoint()
 
 
-def window(now: int, lateness: int, settings: RelaySettings) -> Window:
+def window(now: int, mark: int, lateness: int, settings: RelaySettings) -> Window:
     """The overlaps that are asked for, no further back than rows of this outbox can be late."""
     short = Overlap(min(_us(settings.short_overlap), lateness), _us(settings.short_every))
     long = Overlap(min(_us(settings.long_overlap), lateness), _us(settings.long_every))
-    return Window(now, short, long, widest=_us(settings.widest_overlap))
+    return Window(now, mark, short, long, widest=_us(settings.widest_overlap))
 
 
 def _us(seconds: float) -> int:

@@ -33,14 +33,14 @@ class Window:
     surfaced late before it is still read again (R2).
     """
 
-    def __init__(self, begun: int, short: Overlap, long: Overlap, *, widest: int) -> None:
+    def __init__(self, begun: int, mark: int, short: Overlap, long: Overlap, *, widest: int) -> None:
         self._short = short
         self._long = long
         self._widest = max(widest, long.reach)
         first = Pass(begun, Pos(begun), Pos(begun), long=True)
         self._last_short = self._last_long = first
         self._ran_short = self._ran_long = begun
-        self._floor = begun - long.reach
+        self._floor = max(begun - long.reach, mark)
 
     @property
     def swept(self) -> int:
@@ -56,7 +56,8 @@ class Window:
     def floor(self) -> int:
         """No sweep reads rows before this time (µs since 1970) again.
 
-        It does not go back when the overlap widens: what was published before it is forgotten already.
+        What lies before the mark was a predecessor's. It does not go back when the overlap widens, either: what was published
+        before it is forgotten already.
         """
         return max(self._floor, self.swept - self.reach)
 
@@ -67,7 +68,7 @@ class Window:
             return self.long_sweep(cursor)
         if self._is_due(self._ran_short, self._short.every, now):
             self._ran_short = now
-            since = self._last_short.until.at - self._short.reach
+            since = max(self._last_short.until.at - self._short.reach, self.floor)
             return Pass(since, Pos(since), cursor, long=False)
         return None
 
