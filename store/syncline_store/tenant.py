@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from syncline_contracts.errors import SynclineError
+from syncline_contracts.errors import InvalidQuery, SynclineError
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Document, Write, living
 from syncline_store.engines.protocol import NamespaceSettings, Page
@@ -173,13 +173,14 @@ class TenantView:
             self.tenant, below, query=query, vector=vector, filter=filter, limit=limit, offset=offset, threshold=threshold
         )
 
-    async def wait_until_indexed(self, namespace: Prefix, key: str, revision: int, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a word of the public face
-        """Return once the index holds the document at this revision or a later one; `timeout` is seconds.
+    async def wait_until_indexed(self, ref: Ref | tuple[Prefix, str], revision: int, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a word of the public face
+        """Return once the index holds the document, named by (namespace, key), at this revision or a later one; `timeout` is seconds.
 
-        Raises NotYetIndexed when the time is over, IndexUnavailable.
+        Raises NotYetIndexed when the time is over, InvalidQuery for another tenant's ref, IndexUnavailable.
         """
+        whole = self._own(ref)
         await self._open_index()
-        await self._search().wait_until_indexed(self._ref(namespace, key), revision, timeout)
+        await self._search().wait_until_indexed(whole, revision, timeout)
 
     # ------------------------------------------------------------------ inside
 
@@ -189,6 +190,13 @@ class TenantView:
 
     def _ref(self, namespace: Prefix, key: str) -> Ref:
         return checked_ref(self.tenant, namespace, key, self._limits)
+
+    def _own(self, ref: Ref | tuple[Prefix, str]) -> Ref:
+        if not isinstance(ref, Ref):
+            return self._ref(*ref)
+        if ref.tenant != self.tenant:
+            raise InvalidQuery("ref", f"is not of the tenant {self.tenant!r}")
+        return self._ref(ref.namespace, ref.key)
 
     def _draft(self, put: Put) -> Draft:
         text = checked_value(put.value, self._limits)

@@ -65,7 +65,7 @@ async def test_a_search_right_after_a_put_finds_it() -> None:
         for n in range(20):
             revision = await acme.put(NOTES, f"{n}", {"text": f"cat{n}"})
             assert [(hit.key, hit.indexed_revision) for hit in await acme.search(query=f"cat{n}", limit=1)] == [(f"{n}", revision)]
-            await acme.wait_until_indexed(NOTES, f"{n}", revision, timeout=0)
+            await acme.wait_until_indexed((NOTES, f"{n}"), revision, timeout=0)
 
 
 async def test_puts_at_once_share_the_embedder_s_calls() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from syncline_contracts.errors import IndexUnavailable, NotYetIndexed
+from syncline_contracts.errors import IndexUnavailable, InvalidQuery, NotYetIndexed
 from syncline_contracts.event import Kind
 from syncline_contracts.identity import Ref, namespace_prefixes, point_id
 from syncline_contracts.revision import NEVER, Clock
@@ -222,13 +222,15 @@ class TestFreshness:
     async def test_waiting_ends_once_the_index_has_it(self, store: Store, acme: TenantView) -> None:
         revision = await acme.put(NOTES, "n1", {"text": "cat"})
         with pytest.raises(NotYetIndexed, match=r"not within 0\.05 s") as late:
-            await acme.wait_until_indexed(NOTES, "n1", revision, timeout=0.05)
+            await acme.wait_until_indexed((NOTES, "n1"), revision, timeout=0.05)
         assert late.value.revision == revision
         await index_all(store)
-        await acme.wait_until_indexed(NOTES, "n1", revision, timeout=0.05)
+        await acme.wait_until_indexed((NOTES, "n1"), revision, timeout=0.05)
         deleted = await acme.delete(NOTES, "n1")
         await index_all(store)
-        await acme.wait_until_indexed(NOTES, "n1", deleted, timeout=0.05)
+        await acme.wait_until_indexed(Ref("acme", NOTES, "n1"), deleted, timeout=0.05)
+        with pytest.raises(InvalidQuery, match="tenant"):
+            await acme.wait_until_indexed(Ref("globex", NOTES, "n1"), deleted)
 
 
 class TestReadRepair:
@@ -266,4 +268,4 @@ async def test_without_an_index_documents_are_still_there() -> None:
         with pytest.raises(IndexUnavailable):
             await acme.search(query="cat")
         with pytest.raises(IndexUnavailable):
-            await acme.wait_until_indexed(NOTES, "n1", 1, timeout=1)
+            await acme.wait_until_indexed((NOTES, "n1"), 1, timeout=1)
