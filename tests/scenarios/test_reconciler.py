@@ -166,6 +166,21 @@ async def test_d1_a_difference_that_changes_between_the_looks_is_silent(sides: T
     assert written == 1, "a look that sees something else ends it"
 
 
+async def test_another_difference_than_before_is_left_to_the_next_check(sides: TwoSides) -> None:
+    await sides.put(N1, "one")
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        (point,) = await Damage(raw, COLLECTION).snapshot(N1)
+        await Damage(raw, COLLECTION).lose(N1)
+    point.payload = {**(point.payload or {}), "revision": 7}
+
+    async def put_back(_seconds: float) -> None:
+        await sides.index._client.call(lambda qdrant: Damage(qdrant, COLLECTION).put_back([point]))
+
+    assert (await sides.reconciler(sleep=put_back).check()).findings == ()
+    assert kinds(await sides.reconciler().check()) == {"n1": DriftKind.STALE}
+
+
 async def test_d1_each_look_asks_for_unhandled_events_first_and_reads_the_sides_in_the_safe_order(sides: TwoSides) -> None:
     for ref in (N1, N2):
         await sides.put(ref, "one")
