@@ -21,9 +21,12 @@ INDEX_NOT = "false"
 """`index_spec` of a document that is kept out of the index. Any other spec is a JSON list of paths."""
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: Mapping[str, Any]) -> str:
     """A JSON object as text: keys sorted, no white space. Raises ValueError for NaN and infinities, TypeError for what JSON lacks."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def content_hash(text: str | None) -> bytes:

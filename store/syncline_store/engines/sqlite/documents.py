@@ -116,7 +116,8 @@ class SqliteDocuments:
 
     def _together(self, connection: sqlite3.Connection, writes: Sequence[Write]) -> list[WriteOutcome]:
         events = [event_columns(write.event) for write in writes]
-        rows = [_columns(write, events_row, self._positions.now()) for write, events_row in zip(writes, events, strict=True)]
+        now = self._positions.now()
+        rows = [_columns(write, event, now) for write, event in zip(writes, events, strict=True)]
         unknown, slow = timed(lambda: self._transaction(connection, rows, events))
         if unknown is None and slow and not self._outbox.insert_again(connection, events):
             unknown = Unknown("it is stored, but the disk takes more than a second for a commit, so the relay could miss its event")

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import Any, TypeVar
 
 from syncline_contracts.errors import StorageUnavailable
@@ -38,12 +39,13 @@ decoded = lru_cache(maxsize=10_000)(decode_namespace)
 
 
 class SqliteOutbox:
-    """Insert-only rows. A batch's rows go to one shard, drawn for each batch."""
+    """Insert-only rows. A batch's rows go to one shard, each batch's to the next."""
 
     def __init__(self, connections: Connections, positions: Positions, shards: int) -> None:
         self._connections = connections
         self._positions = positions
         self._shards = shards
+        self._batches = count(secrets.randbelow(shards))
 
     @property
     def shards(self) -> int:
@@ -69,7 +71,7 @@ class SqliteOutbox:
     def insert(self, connection: sqlite3.Connection, events: Iterable[Columns], due: int | None = None) -> None:
         """Insert rows inside the caller's transaction, which holds the write lock already."""
         at = self._positions.now() if due is None else due
-        shard = secrets.randbelow(self._shards)
+        shard = next(self._batches) % self._shards
         tie = self._positions.tie
         connection.executemany(_INSERT, [(shard, at, tie(), *columns) for columns in events])
 
