@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,17 @@ def main_in(folder: Path, arguments: list[str], environment: dict[str, str], str
     main()
 
 
+def documented_keys(*args: str) -> set[str]:
+    """What docs/cli.md says of the command's JSON."""
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text().partition("## JSON")[2]
+    keys = {}
+    for commands, columns in re.findall(r"^\| (`[^|]*`) \| (.*) \|$", page, re.MULTILINE):
+        for command in re.findall(r"`([^`]+)`", commands):
+            keys[command] = set(re.findall(r"`(\w+)`", columns))
+    keys["reconcile repair"] = keys["reconcile check"] | {"applied"}
+    return keys.get(args[0]) or keys[" ".join(args[:2])]
+
+
 class Cli:
     """Runs commands in one working folder.
 
@@ -87,6 +99,7 @@ class Cli:
         """Run with --json; give the object of a command that must succeed."""
         ran = self(*args, "--json")
         assert ran.code == 0, ran.err or ran.out
+        assert set(ran.json) == documented_keys(*map(str, args)), "docs/cli.md names other keys"
         return ran.json
 
     def fresh(self, *args: str | Path, before: Callable[[], None] | None = None) -> Ran:

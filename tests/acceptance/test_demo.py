@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Cli, Ran
+from tests.acceptance.conftest import Cli, Ran, documented_keys
 
 KINDS = {"missing", "stale", "orphan", "corrupt", "passage_gap", "wrong_model"}
 
@@ -19,6 +19,7 @@ def test_it_finds_what_it_broke_and_leaves_nothing(shown: tuple[Cli, Ran]) -> No
     _, ran = shown
     assert ran.code == 0, ran.err
     found = ran.json
+    assert set(found) == documented_keys("demo")
     assert found["documents"] == found["indexed"] > 500
     assert found["points"] >= found["indexed"]
     assert found["drift_injected"] == found["drift_found"] >= 25

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.acceptance.conftest import Cli
+from tests.acceptance.conftest import Cli, documented_keys
 
 DATA = ("--data", "data")
 
@@ -39,7 +39,7 @@ def test_the_index_follows_while_it_runs_and_a_second_process_is_told(copied: Cl
     with running(copied) as process:
         put = copied("put", "animals", "fox.md", '{"text": "The quick brown fox."}', *DATA, "--json")
         assert (put.code, put.json["indexed"]) == (0, False)
-        assert "1 documents" in line_with(process, "brought in step")
+        assert "1 document brought" in line_with(process, "brought in step")
         refused = copied("search", "fox", *DATA, "--json")
         assert (refused.code, refused.json["error"]["kind"]) == (2, "IndexLocked")
         assert len(refused.err.strip().splitlines()) == 1
@@ -47,7 +47,9 @@ def test_the_index_follows_while_it_runs_and_a_second_process_is_told(copied: Cl
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert json.loads(out)["documents"] == 1
+    found = json.loads(out)
+    assert set(found) == documented_keys("run")
+    assert found["documents"] == 1
     assert copied.ok("search", "quick fox", "--limit", "1", *DATA)["hits"][0]["key"] == "fox.md"
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from syncline_sync_worker.cli.command import command
+from syncline_sync_worker.cli.output import counted
 from syncline_sync_worker.cli.running import FINE, Session
 
 if TYPE_CHECKING:
@@ -31,22 +32,22 @@ async def run(session: Session) -> int:
     Relay, worker and sweep in one process: what others write is indexed within a second, an outage is waited out, and Ctrl-C or
     SIGTERM finishes what is under way.
     """
-    counted = _Counted()
+    tally = _Tally()
     async with session.open(make=True, log_level="info") as app:
         await app.hold_index()
         session.output.say(f"running on [bold]{escape(str(session.place.data))}[/]; Ctrl-C ends it")
         async with asyncio.TaskGroup() as group:
-            group.create_task(app.run(session.stop, counted.add))
-            group.create_task(_tell(session, counted))
-    seconds = round(time.monotonic() - counted.since, 1)
-    data = {"documents": counted.documents, "seconds": seconds}
+            group.create_task(app.run(session.stop, tally.add))
+            group.create_task(_tell(session, tally))
+    seconds = round(time.monotonic() - tally.since, 1)
+    data = {"documents": tally.documents, "seconds": seconds}
     session.output.result(
-        data, lambda out: out.print(f"[green]drained[/]: {counted.documents:,} documents brought in step in {seconds:,} s")
+        data, lambda out: out.print(f"[green]drained[/]: {counted(tally.documents, 'document')} brought in step in {seconds:,} s")
     )
     return FINE
 
 
-class _Counted:
+class _Tally:
     def __init__(self) -> None:
         self.since = time.monotonic()
         self.documents = 0
@@ -55,7 +56,7 @@ class _Counted:
         self.documents += more
 
 
-async def _tell(session: Session, counted: _Counted) -> None:
+async def _tell(session: Session, tally: _Tally) -> None:
     """Say now and then how much was handled, for as long as something is."""
     told = 0
     while not session.stop.is_set():
@@ -63,9 +64,9 @@ async def _tell(session: Session, counted: _Counted) -> None:
             async with asyncio.timeout(_EVERY):
                 await session.stop.wait()
         except TimeoutError:
-            if counted.documents > told:
-                session.output.say(f"[dim]{time.strftime('%H:%M:%S')}[/] {counted.documents - told:,} documents brought in step")
-                told = counted.documents
+            if tally.documents > told:
+                session.output.say(f"[dim]{time.strftime('%H:%M:%S')}[/] {counted(tally.documents - told, 'document')} brought in step")
+                told = tally.documents
 
 
 async def status(session: Session) -> int:

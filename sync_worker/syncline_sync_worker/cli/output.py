@@ -100,6 +100,11 @@ def table(*columns: str, right: tuple[str, ...] = (), title: str | None = None) 
     return made
 
 
+def counted(number: int, what: str) -> str:
+    """Give ``1 document``, ``1,204 documents``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def silence_stdout() -> None:
     """After a broken pipe (``syncline ... | head``) nothing more can be said; Python would complain at exit."""
     sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123 - stays open until the process ends

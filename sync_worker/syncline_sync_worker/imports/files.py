@@ -43,10 +43,11 @@ READERS: dict[str, Callable[[str], tuple[str | None, str]]] = {
 
 def read_file(path: Path, namespace: Namespace) -> Item:
     """Read a file as the document {"title", "text", "file"}. Raises Unreadable with the reason."""
-    title, text = READERS[path.suffix.lower()](_decoded(path))
+    source = _decoded(path)
+    title, text = READERS[path.suffix.lower()](source)
     if not text:
         raise Unreadable("it holds no text")
-    return Item(namespace, path.name, {"title": title or path.stem, "text": text, "file": path.name}, str(path), FIELDS)
+    return Item(namespace, path.name, {"title": title or path.stem, "text": text, "file": path.name}, str(path), FIELDS, len(source))
 
 
 def _decoded(path: Path) -> str:

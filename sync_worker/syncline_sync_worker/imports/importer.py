@@ -15,7 +15,8 @@ from syncline_store.tenant import Put, TenantView
 from syncline_sync_worker.imports.item import Item, Problem
 
 CHUNK = 128
-"""Documents that are read, compared and written together: with 1 MB each, what memory must bear at worst."""
+CHUNK_BYTES = 8_000_000
+"""How much is read, compared and written together: what memory must bear."""
 _SHOWN = 100
 """Problems that are kept in words; the others are counted."""
 
@@ -109,4 +110,13 @@ class Importer:
 
 async def _next(items: Iterator[Item | Problem], count: int) -> list[Item | Problem]:
     """Files are read on a thread of their own."""
-    return await asyncio.to_thread(lambda: list(islice(items, count)))
+    return await asyncio.to_thread(lambda: list(_some(items, count)))
+
+
+def _some(items: Iterator[Item | Problem], count: int) -> Iterator[Item | Problem]:
+    size = 0
+    for item in islice(items, count):
+        yield item
+        size += item.size if isinstance(item, Item) else 0
+        if size >= CHUNK_BYTES:
+            return

@@ -19,6 +19,8 @@ class Item:
     origin: str
     """Where it was read: ``notes/a.md``, ``people.jsonl:12``."""
     fields: tuple[str, ...] | None = None
+    size: int = 0
+    """Bytes that were read for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def read_jsonl(path: Path, namespace: Namespace, *, key_field: str, text_field: 
                 origin = f"{path}:{number}"
                 try:
                     value = _object(line)
-                    yield Item(namespace, _key(value, key_field), _with_text(value, text_field), origin, fields)
+                    yield Item(namespace, _key(value, key_field), _with_text(value, text_field), origin, fields, len(line or b""))
                 except Unreadable as error:
                     yield Problem(origin, f"line {number}: {error}")
     except OSError as error:
