@@ -39,7 +39,7 @@ class LocalPoints:
     async def _points(self, qdrant: AsyncQdrantClient, documents: Sequence[uuid.UUID]) -> list[PointState]:
         highest = await self._directory(qdrant)
         places = {point_id(each, passage): (each, passage) for each in documents for passage in range(highest.get(each, 0) + 1)}
-        records = await qdrant.retrieve(self._collection, list(places), with_payload=True)
+        records = await qdrant.retrieve(self._collection, list(places), with_payload=list(STATE))
         return [_state(record, *places[str(record.id)]) for record in records]
 
     async def _directory(self, qdrant: AsyncQdrantClient) -> dict[uuid.UUID, int]:

@@ -19,19 +19,16 @@ class Coalesced:
     deferred on its own (C1). `delivery` is the one that a dead letter would keep.
     """
 
+    ref: Ref
+    """Whose events they are: one object for all steps, since a document's id is a hash that is worth keeping."""
     event: ChangeEvent
     intents: tuple[ChangeEvent, ...]
     delivery: Delivery
 
     @property
-    def ref(self) -> Ref:
-        """Whose event it is."""
-        return self.event.ref
-
-    @property
     def document(self) -> UUID:
         """The document's id."""
-        return self.event.ref.document
+        return self.ref.document
 
     @property
     def waiting(self) -> tuple[ChangeEvent, ...]:
@@ -44,13 +41,13 @@ def coalesce(deliveries: Iterable[Delivery]) -> dict[Ref, Coalesced]:
     groups: dict[Ref, list[Delivery]] = {}
     for delivery in deliveries:
         groups.setdefault(delivery.event.ref, []).append(delivery)
-    return {ref: _merge(group) for ref, group in groups.items()}
+    return {ref: _merge(ref, group) for ref, group in groups.items()}
 
 
-def _merge(group: Sequence[Delivery]) -> Coalesced:
+def _merge(ref: Ref, group: Sequence[Delivery]) -> Coalesced:
     ordinary = [delivery for delivery in group if delivery.event.kind is not Kind.INTENT]
     latest = max(ordinary or group, key=lambda delivery: (delivery.event.revision, delivery.event.expires_at))
     strongest = max((delivery.event.kind for delivery in group), key=_STRENGTH.__getitem__)
     oldest = min(delivery.event.first_at for delivery in group)
     event = latest.event.model_copy(update={"kind": strongest, "first_at": oldest}) if len(group) > 1 else latest.event
-    return Coalesced(event, tuple({each.event.id: each.event for each in group if each.event.kind is Kind.INTENT}.values()), latest)
+    return Coalesced(ref, event, tuple({each.event.id: each.event for each in group if each.event.kind is Kind.INTENT}.values()), latest)

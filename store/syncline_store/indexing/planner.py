@@ -42,12 +42,12 @@ class Planner:
 
     def _refresh(self, case: Case, verdict: Refresh) -> Planned:
         row = verdict.row
-        change = changes.Refresh(row.ref.document, row.revision, row.expires_at, verdict.content.text_hash, points.changing(row))
+        change = changes.Refresh(case.work.document, row.revision, row.expires_at, verdict.content.text_hash, points.changing(row))
         return Planned(case, verdict, refresh=change)
 
     def _embed(self, case: Case, verdict: Embed, vectors: Vectors) -> Planned:
-        row = verdict.row
-        head, *passages = points.living(row, verdict.content, vectors, model=self.model, segment=self.documents.segment(row.ref))
+        ref, row = case.work.ref, verdict.row
+        head, *passages = points.living(ref, row, verdict.content, vectors, model=self.model, segment=self.documents.segment(ref))
         # a mend removes what it does not mean at its own revision too: passages of another cut
         surplus = _surplus(case, len(passages) + 1, row.revision + 1 if verdict.mend else row.revision)
         kind = guard.Mend if verdict.mend else guard.Plain

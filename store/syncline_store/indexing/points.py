@@ -13,19 +13,19 @@ from syncline_store.index.points import Field, Mark, Point
 from syncline_store.indexing.decide import Content
 
 
-def living(row: Row, content: Content, vectors: Vectors, *, model: str, segment: int) -> list[Point]:
+def living(ref: Ref, row: Row, content: Content, vectors: Vectors, *, model: str, segment: int) -> list[Point]:
     """One point a passage, the head first; a document without text has a head without a vector. `vectors`: [passages, dimensions]."""
     common = {
-        **_whose(row.ref, segment),
+        **_whose(ref, segment),
         **changing(row),
         Field.TEXT_HASH.value: content.text_hash,
         Field.MODEL.value: model,
         Field.PASSAGES.value: content.points,
     }
     if not content.passages:
-        return [_point(row.ref, 0, None, common)]
+        return [_point(ref, 0, None, common)]
     return [
-        _point(row.ref, number, vectors[number], {**common, Field.SPAN.value: [passage.start, passage.end]})
+        _point(ref, number, vectors[number], {**common, Field.SPAN.value: [passage.start, passage.end]})
         for number, passage in enumerate(content.passages)
     ]
 
