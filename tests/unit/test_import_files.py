@@ -27,7 +27,7 @@ def notes(tmp_path: Path) -> Path:
 def test_a_folder_gives_its_name_and_its_subfolders(notes: Path) -> None:
     items = [item for item in read([notes]) if isinstance(item, Item)]
     assert [(item.namespace, item.key) for item in items] == [(("notes",), "a.md"), (("notes",), "b.txt"), (("notes", "sub"), "c.rst")]
-    assert items[0].value == {"title": "Bees", "text": "Bees\n\nThey dance the way.", "file": "a.md"}
+    assert items[0].value == {"title": "Bees", "text": "They dance the way.", "file": "a.md"}
     assert items[1].value["title"] == "b"
     assert items[2].value["title"] == "Title"
 
