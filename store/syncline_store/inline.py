@@ -4,6 +4,7 @@ Puts that arrive while a batch is being indexed go together into the next.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from syncline_store.indexing.indexer import Indexer
 
 SOURCE = "inline"
+PATIENCE = 5.0
+"""Seconds that closing waits for a pass of the catch-up to end by itself."""
+
+_log = logging.getLogger(__name__)
 
 
 class InlineIndexing:
@@ -71,11 +76,14 @@ class InlineIndexing:
         return 0 if self._catch_up is None else await self._catch_up.once()
 
     async def aclose(self) -> None:
-        """Finish what was submitted, then end the catch-up."""
+        """Finish what was submitted, then end the catch-up: a long pass is broken off, and taken up where the store opens next."""
         await self._batches.aclose()
         self._stop.set()
         if self._running is not None:
-            await self._running
+            await asyncio.wait([self._running], timeout=PATIENCE)
+            self._running.cancel()
+            await asyncio.wait([self._running])
+            _tell(self._running)
 
     def _later(self, write: Write, why: str) -> NotYetIndexed:
         self.poke()
@@ -84,7 +92,8 @@ class InlineIndexing:
     async def start(self) -> "Indexer":
         """Open the index, and run the catch-up from then on. Raises what opening the index does."""
         indexer = await self._parts.indexer()
-        if self._running is None:
+        if self._running is None or self._running.done():
+            _tell(self._running)
             settings = self._parts.settings
             owner = LOCAL_OWNER if settings.local_index else None
             self._catch_up = CatchUp(self._parts.engine, indexer, clock=self._parts.clock, interval=settings.catch_up_interval, owner=owner)
@@ -95,3 +104,9 @@ class InlineIndexing:
         """Writes of one document share an outcome: the indexer looks at what the source says now."""
         indexer = await self.start()
         return await indexer.index([Delivery(write.event, SOURCE) for write in writes])
+
+
+def _tell(task: asyncio.Task[None] | None) -> None:
+    """An end of the catch-up that nobody foresaw is logged: puts index on, and start another."""
+    if task is not None and not task.cancelled() and task.exception() is not None:
+        _log.error("the catch-up ended by an error", exc_info=task.exception())

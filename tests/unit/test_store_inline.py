@@ -117,6 +117,42 @@ async def test_what_a_crash_left_unindexed_is_indexed_when_the_store_is_used_aga
         assert len(await store.tenant("acme").search(limit=100)) == 29
 
 
+async def test_closing_does_not_wait_for_a_long_catch_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(WordEmbedder):
+        async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+            embedding.set()
+            return await asyncio.Future()
+
+    embedding = asyncio.Event()
+    monkeypatch.setattr("syncline_store.inline.PATIENCE", 0.05)
+    async with open_test_store(**local(tmp_path, indexing="relay")) as store:
+        await store.tenant("acme").put(NOTES, "n1", {"text": "cat"})
+    async with asyncio.timeout(10):
+        async with open_test_store(**local(tmp_path), embedder=Slow()) as store:
+            assert await store.tenant("acme").search() == []
+            await embedding.wait()
+    async with open_test_store(**local(tmp_path)) as store:
+        await until_found(store, "cat", ["n1"])
+
+
+async def test_a_catch_up_that_broke_is_told_of_and_begun_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def break_off() -> None:
+        raise RuntimeError("unforeseen")
+
+    async with open_test_store() as store:
+        acme, inline = store.tenant("acme"), store._inline
+        await acme.put(NOTES, "n1", {"text": "cat"})
+        assert inline is not None
+        running, inline._running = inline._running, asyncio.create_task(break_off())
+        await acme.put(NOTES, "n2", {"text": "cat"})
+        await acme.put(NOTES, "n3", {"text": "cat"})
+        assert inline._running is not None
+        assert not inline._running.done()
+        assert "unforeseen" in caplog.text
+        assert running is not None
+        running.cancel()
+
+
 async def test_a_put_that_was_cancelled_is_indexed_all_the_same() -> None:
     async with open_test_store() as store:
         acme = store.tenant("acme")
