@@ -15,6 +15,9 @@ from syncline_store.document import Document, Row, living
 from syncline_store.engines.protocol import Documents, Page
 from syncline_store.filters import Condition, match
 
+FIRST_PAGE = 64
+PAGE_BYTES = 8_000_000
+"""About what the rows that are read at a time may weigh."""
 Place = tuple[Namespace, str]
 """Where a document stands in a listing."""
 
@@ -75,21 +78,27 @@ class Listing:
                 if document is not None:
                     yield document
 
-    async def _pages(self, cursor: Cursor, limit: int) -> AsyncIterator[tuple[Page[Row], str | None]]:
-        """The storage's pages, each with the cursor that it began behind."""
-        begin = cursor.after
+    async def _pages(self, cursor: Cursor, most: int) -> AsyncIterator[tuple[Page[Row], str | None]]:
+        """The storage's pages, each with the cursor that it began behind; of large documents fewer at a time."""
+        begin, size = cursor.after, min(most, FIRST_PAGE)
         while True:
-            page = await self.documents.scan(self.tenant, self.prefix, begin, limit)
+            page = await self.documents.scan(self.tenant, self.prefix, begin, size)
             yield page, begin
             if page.after is None:
                 return
-            begin = page.after
+            begin, size = page.after, min(most, _fitting(page.items) or size)
 
     def _wanted(self, row: Row) -> Document | None:
         if living(row, self.now()) is None:
             return None
         document = Document.of(row)
         return document if match(self.condition, document.value) else None
+
+
+def _fitting(rows: Sequence[Row]) -> int:
+    """How many rows like these make a page of PAGE_BYTES; 0 where there were none."""
+    weight = sum(len(row.value or "") + 1 for row in rows)
+    return max(1, PAGE_BYTES * len(rows) // weight) if rows else 0
 
 
 def _rest(page: Page[Row], begin: str | None, row: Row) -> str | None:

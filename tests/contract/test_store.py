@@ -357,6 +357,17 @@ class TestLife:
         assert keys(await acme.search()) == ["n2"]
         assert [hit.passage for hit in await acme.search(query="the cat")] == ["a dog"]
 
+    async def test_a_document_without_text_is_found_by_its_fields(self, acme: TenantView) -> None:
+        await acme.put(NOTES, "n1", {"n": 1, "tags": ["a", "b"]})
+        await acme.put(NOTES, "n2", {"n": 2, "text": "the cat"})
+        assert keys(await acme.search(filter={"n": 1})) == keys(await acme.search(filter={"n": {"$lt": 2}})) == ["n1"]
+        (hit,) = await acme.search(filter={"n": {"$exists": True}, "text": None})
+        assert (hit.key, hit.score, hit.passage) == ("n1", None, "a\nb")
+        await acme.put(NOTES, "n3", {"n": 3})
+        (hit,) = await acme.search(filter={"n": 3})
+        assert (hit.key, hit.passage, hit.span) == ("n3", None, None)
+        assert sorted(keys(await acme.search(query="the cat"))) == ["n1", "n2"]
+
     async def test_a_store_can_be_closed_twice_and_opened_again(self, tmp_path: Path) -> None:
         where = {"store": f"sqlite:///{tmp_path}/documents.db", "index": f"path:{tmp_path}/index"}
         store = await open_test_store(**where)

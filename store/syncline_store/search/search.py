@@ -74,6 +74,7 @@ class Search:
         await wait_until_indexed(await self._parts.index(), ref, revision, timeout)
 
     async def _collect(self, question: Question, rounds: "_Nearest | _Filtered") -> tuple[list[Hit], list[Dropped]]:
+        """As many of a round's candidates are read as the page needs, the rest only where some had to be dropped."""
         hits: list[Hit] = []
         dropped: list[Dropped] = []
         seen = 0
@@ -82,11 +83,12 @@ class Search:
             candidates, lost, looked_at = await rounds.next(question.wanted - len(hits), now)
             dropped += lost
             seen += looked_at
-            for outcome in await self._hydration.read(question, candidates, now):
-                if isinstance(outcome, Hit):
-                    hits.append(outcome)
-                else:
-                    dropped.append(outcome)
+            first, rest = candidates[: question.wanted - len(hits)], candidates[question.wanted - len(hits) :]
+            for some in (first, rest):
+                if len(hits) < question.wanted:
+                    outcomes = await self._hydration.read(question, some, now)
+                    hits += [outcome for outcome in outcomes if isinstance(outcome, Hit)]
+                    dropped += [outcome for outcome in outcomes if isinstance(outcome, Dropped)]
         return hits[: question.wanted], dropped
 
 
