@@ -95,7 +95,23 @@ async def test_r1_the_mark_trails_the_last_completed_sweep_by_the_overlap(world:
     shard = await world.relay()
     begun = world.time()
     await world.lives_for(shard, 100)
+    await shard.checkpoint()
     assert await world.mark() == Pos(begun + 90 * SECOND - LATENESS)
+
+
+async def test_the_mark_is_written_soon_after_rows_and_seldom_without(world: World) -> None:
+    shard = await world.relay(long_overlap=2, short_overlap=2)
+    await world.lives_for(shard, 100)
+    await world.row("r0")
+    at = world.time()
+    await world.lives_for(shard, 12)
+    mark = await world.mark()
+    assert mark is not None
+    assert mark > Pos(at)
+    await world.lives_for(shard, 40)
+    assert await world.mark() == mark
+    await world.lives_for(shard, 30)
+    assert await world.mark() > mark
 
 
 # ------------------------------------------------------------------ R2

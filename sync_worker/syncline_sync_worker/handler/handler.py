@@ -82,7 +82,7 @@ class Handler:
 
     def _again(self, error: Unavailable) -> None:
         self._metrics.retried(error)
-        log.info("a part is out; trying again", error=str(error))
+        log.debug("a part is out; trying again", error=str(error))
 
     def _pause(self, error: Unavailable) -> Pause:
         self._metrics.paused(error)

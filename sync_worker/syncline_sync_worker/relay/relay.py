@@ -115,8 +115,9 @@ class Relay:
             await _cancel(work, keep, stopping)
             self._holding -= 1
             await held.lease.release()
-        if work.done() and not work.cancelled():
-            work.result()
+        for ended in (work, keep):
+            if not ended.cancelled():
+                ended.result()  # a bug in either is not to be lost
 
     async def _publish_until(self, stop: asyncio.Event, held: LeasedShard) -> None:
         backoff, idle = self._backoff(), self._settings.hot_interval

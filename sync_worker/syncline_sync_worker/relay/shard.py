@@ -18,6 +18,9 @@ from syncline_sync_worker.transport.protocol import Publisher
 
 log = structlog.get_logger(__name__)
 
+IDLE_CHECKPOINT = 60_000_000
+"""µs between two checkpoints while nothing is published."""
+
 
 class LeasedShard:
     """Driven by `step`, by one task at a time. All that it decides, it decides by the clock it was given.
@@ -44,6 +47,7 @@ class LeasedShard:
         self._behind = True
         self._checkpoint_every = _us(settings.checkpoint_every)
         self._checked = now
+        self._newest = self._cursor
 
     @property
     def busy(self) -> bool:
@@ -130,6 +134,7 @@ class LeasedShard:
         self._published.add(row.pos for row in rows)
         self._published.add(self._intents.published(rows))
         self._metrics.published(self.lease.shard, len(rows))
+        self._newest = max(self._newest, rows[-1].pos)
         return len(rows)
 
     def _note_late(self, rows: Sequence[OutboxRow]) -> None:
@@ -142,7 +147,10 @@ class LeasedShard:
                 log.warning("rows surface near the end of the overlap: it is widened", shard=row.shard, seconds=self._window.reach / 1e6)
 
     async def _checkpoint_when_due(self) -> None:
-        if self._clock.now() - self._checked >= self._checkpoint_every:
+        """Once the mark is past all that was published, one a minute will do: an idle relay leaves the disk alone."""
+        idle = self.lease.mark is not None and self.lease.mark >= self._newest
+        every = max(self._checkpoint_every, IDLE_CHECKPOINT) if idle else self._checkpoint_every
+        if self._clock.now() - self._checked >= every:
             await self.checkpoint()
 
 
