@@ -5,13 +5,14 @@ a process that only writes takes no lock and loads no model.
 """
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syncline_contracts.errors import ClockSkew
+from syncline_contracts.errors import ClockSkew, StorageUnavailable
 from syncline_contracts.revision import MAX_AHEAD, Clock
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
-from syncline_store.settings import StoreSettings, store_settings
+from syncline_store.settings import MEMORY, StoreSettings, store_settings
 
 if TYPE_CHECKING:
     from syncline_store.index.index import Index
@@ -103,7 +104,18 @@ async def check_clock(engine: Engine, clock: Clock) -> None:
 async def _open_engine(settings: StoreSettings, clock: Clock) -> Engine:
     from syncline_store.engines.sqlite import open_sqlite  # noqa: PLC0415 - one engine is used, the others need not be installed
 
+    if settings.sqlite_path != MEMORY:
+        await asyncio.to_thread(_make_folder, Path(settings.sqlite_path).parent)
     return await open_sqlite(settings.sqlite_path, clock=clock)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"{folder} cannot be made ({error.strerror}): name another folder in `store`, or make it yourself"
+        ) from error
 
 
 def _build_embedder(settings: StoreSettings) -> Embedder:
