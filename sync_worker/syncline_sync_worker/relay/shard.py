@@ -80,6 +80,7 @@ class LeasedShard:
         published, until = 0, self._clock.now()
         while self._cursor.at < until or self._sweep is not None:
             published += await self.step()
+        published += await self._read_new()  # publishing took its time: the sweep, and so the mark, reach up to now
         self._sweep = self._window.long_sweep(self._cursor)
         while self._sweep is not None:
             published += await self._sweep_on()
