@@ -9,7 +9,7 @@ from qdrant_client import models
 
 from syncline_contracts.dead_letter import DeadLetter
 from syncline_contracts.errors import DocumentRefused, EmbedderUnavailable, IndexMismatch, IndexUnavailable, StorageUnavailable, Unavailable
-from syncline_contracts.identity import Ref
+from syncline_contracts.identity import Ref, point_id
 from syncline_store.document import Write
 from syncline_store.engines.protocol import NamespaceSettings
 from syncline_store.index.changes import Upsert
@@ -19,6 +19,7 @@ from syncline_store.indexing.deadline import LEAST, allowed
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.indexer import Indexer
 from syncline_store.indexing.outcome import Buried, Done, Handled
+from syncline_store.settings import IndexingSettings
 from tests.parts.clock import START
 from tests.parts.embedders import BrokenEmbedder, HashEmbedder, OutableEmbedder, RefusingEmbedder
 from tests.parts.world import GRACE, REF, SETTINGS, World, open_world
@@ -47,10 +48,9 @@ class IndexThat:
         return self._methods.get(name) or getattr(self._inner, name)
 
 
-def indexer(world: World, *, index: Any = None, engine: Any = None) -> Indexer:
-    return Indexer(
-        engine or world.engine, index or world.index, world.embedder, clock=world.clock, settings=SETTINGS, tombstone_grace=GRACE
-    )
+def indexer(world: World, *, index: Any = None, engine: Any = None, settings: IndexingSettings = SETTINGS) -> Indexer:
+    engine, index = engine or world.engine, index or world.index
+    return Indexer(engine, index, world.embedder, clock=world.clock, settings=settings, tombstone_grace=GRACE)
 
 
 # ------------------------------------------------------------------ documents that change
@@ -113,6 +113,28 @@ async def test_a_documents_own_paths_say_what_is_embedded(world: World) -> None:
     (best,) = await world.index.search(world.embedder.vectors(["only this"])[0], models.Filter(), 1)
     assert best.score == pytest.approx(1.0, abs=1e-5)
     assert best.span == (0, 9)
+
+
+async def test_a_repair_cuts_anew_when_passages_are_to_be_longer(world: World) -> None:
+    write = world.write(1, "a", 8)
+    await world.surface(write)
+    await world.handle(write)
+    assert len(await world.points()) == 8
+    longer = indexer(world, settings=SETTINGS.model_copy(update={"passage_tokens": 64}))
+    await longer.index([world.repair(1)])
+    points = await world.points()
+    assert [point.passage for point in points] == list(range(points[0].passages)) == [0, 1]
+
+
+async def test_a_point_whose_payload_somebody_damaged_is_mended(world: World) -> None:
+    write = world.write(1, "a", 3)
+    await world.surface(write)
+    await world.handle(write)
+    ids = [point_id(REF.document, passage) for passage in range(3)]
+    damage: dict[str, Any] = {"revision": "soon", "expires_at": None, "mark": 7, "passages": "many"}
+    await world.index._client.call(lambda qdrant: qdrant.set_payload("syncline", damage, points=ids))
+    await world.handle(write)
+    await world.assert_in_step()
 
 
 # ------------------------------------------------------------------ poison
@@ -283,14 +305,7 @@ async def test_a_vector_that_is_not_finite_buries_its_document_alone() -> None:
 async def test_outcomes_stand_in_the_order_of_the_deliveries_whatever_the_batches(world: World) -> None:
     writes = [world.write(number + 1, f"t{number}", ref=ref) for number, ref in enumerate(REFS)]
     await world.surface(*writes)
-    small = Indexer(
-        world.engine,
-        world.index,
-        world.embedder,
-        clock=world.clock,
-        settings=SETTINGS.model_copy(update={"max_batch": 7}),
-        tombstone_grace=GRACE,
-    )
+    small = indexer(world, settings=SETTINGS.model_copy(update={"max_batch": 7}))
     deliveries = [_deliver(write) for write in [*writes, *reversed(writes)]]
     outcomes = await small.index(deliveries)
     assert [outcome.ref for outcome in outcomes] == [delivery.event.ref for delivery in deliveries]

@@ -5,21 +5,34 @@ import re
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from syncline_contracts.errors import IndexMismatch
+from syncline_contracts.errors import ConfigurationError, IndexMismatch
 from syncline_store.index.points import VECTOR, Field
 
 _MODEL = "syncline_model"
 _ABSENT = 404
 _EXISTS = 409
+_FIRST_WITH_GUARDS = (1, 16)
 _INTEGERS = (Field.REVISION, Field.EXPIRES_AT, Field.PURGE_AT, Field.PASSAGE, Field.SEGMENT)
 _KEYWORDS = (Field.NAMESPACES, Field.MARK)
 
 
 async def ensure(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: int, *, local: bool) -> None:
     """Make the collection unless it is there. Raises IndexMismatch, before anything is written, if it was built otherwise."""
+    if not local:
+        await _refuse_old(qdrant)
     if await _info(qdrant, name) is None:
         await _create(qdrant, name, model, dimensions, local=local)
     await _check(qdrant, name, model, dimensions)
+
+
+async def _refuse_old(qdrant: AsyncQdrantClient) -> None:
+    """An older server ignores the guard that an upsert carries, and takes it anyway."""
+    version = (await qdrant.info()).version
+    major, minor = (int(part) if part.isdigit() else 0 for part in [*version.split("."), "", ""][:2])
+    if (major, minor) < _FIRST_WITH_GUARDS:
+        raise ConfigurationError(
+            f"the Qdrant server is version {version}, which ignores the guards of upserts (update_filter): upgrade it to 1.16 or later"
+        )
 
 
 async def _info(qdrant: AsyncQdrantClient, name: str) -> models.CollectionInfo | None:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from qdrant_client import AsyncQdrantClient, models
 
-from syncline_contracts.errors import SynclineError
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Page
 from syncline_store.index.changes import Refresh, Removal, Upsert
@@ -44,7 +43,7 @@ class Index:
         model, dimensions = embedder.model, embedder.dimensions
         try:
             await client.call(lambda qdrant: ensure(qdrant, collection, model, dimensions, local=client.local))
-        except SynclineError:
+        except BaseException:
             await client.aclose()
             raise
         return Index(client, collection, model, dimensions)
