@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from syncline_contracts.errors import IndexLocked
-from syncline_contracts.identity import SEGMENTS
+from syncline_contracts.identity import SEGMENTS, Ref
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine, Pos
 from syncline_store.indexing.delivery import Delivery
-from syncline_store.indexing.outcome import Done, Handled, Outcome
+from syncline_store.indexing.outcome import Buried, Done, Handled, Outcome
 from syncline_store.parts import Parts, open_parts
 from syncline_store.settings import StoreSettings
 from syncline_store.store import Store
@@ -46,6 +46,8 @@ class App:
     def __init__(self, parts: Parts, store: Store) -> None:
         self._parts = parts
         self.store = store
+        self.buried = 0
+        """Documents that this command could not index: each has its dead letter."""
 
     @property
     def settings(self) -> StoreSettings:
@@ -109,6 +111,11 @@ class App:
             return False
         return self.settings.local_index
 
+    async def holds(self, ref: Ref, revision: int) -> bool:
+        """Whether the index has this document at this revision or a later one."""
+        points = await (await self._parts.index()).points([ref.document])
+        return any(point.passage == 0 and point.revision >= revision for point in points[ref.document])
+
     async def run(self, stop: asyncio.Event, advance: Advance) -> None:
         """Relay, handler and sweep until the stop; then finish what is under way. Outages are waited out."""
         from syncline_sync_worker.sweep import Sweep  # noqa: PLC0415 - brings qdrant-client, which most commands do without for a while
@@ -144,8 +151,14 @@ class App:
         """How things stand. Another process may hold the index."""
         return await read_status(self._parts)
 
+    def _note(self, outcomes: Sequence[Outcome], advance: Advance | None) -> None:
+        """What came again and was there already counts as nothing done."""
+        self.buried += sum(isinstance(outcome, Buried) for outcome in outcomes)
+        if advance is not None:
+            advance(sum(not (isinstance(outcome, Handled) and outcome.how is Done.SKIPPED) for outcome in outcomes))
+
     async def _relay(self, advance: Advance | None, handling: HandlerSettings, *, patience: float) -> tuple[Relay, DirectPublisher]:
-        indexer = _Counting(await self._parts.indexer(), advance or (lambda _: None))
+        indexer = _Telling(await self._parts.indexer(), lambda outcomes: self._note(outcomes, advance))
         handler = Handler(indexer, self.engine.dead_letters, clock=self.clock, settings=handling)
         batch = self.settings.indexing_settings.max_batch
         publisher = DirectPublisher(handler, max_batch=batch, patience=patience)
@@ -153,16 +166,16 @@ class App:
         return Relay(self.engine, publisher, clock=self.clock, owner=owner), publisher
 
 
-class _Counting:
-    """The indexer, telling somebody how many documents it brought in step. What came again, and was there already, counts not."""
+class _Telling:
+    """The indexer, telling somebody what became of each batch."""
 
-    def __init__(self, indexer: "Indexer", advance: Advance) -> None:
+    def __init__(self, indexer: "Indexer", tell: Callable[[Sequence[Outcome]], None]) -> None:
         self._indexer = indexer
-        self._advance = advance
+        self._tell = tell
 
     async def index(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         outcomes = await self._indexer.index(deliveries)
-        self._advance(sum(not (isinstance(outcome, Handled) and outcome.how is Done.SKIPPED) for outcome in outcomes))
+        self._tell(outcomes)
         return outcomes
 
 

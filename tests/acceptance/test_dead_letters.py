@@ -25,7 +25,9 @@ def _spec(cli: Cli, spec: str) -> None:
 
 async def test_a_poison_document_is_set_aside_and_replayed_once_it_is_mended(copied: Cli) -> None:
     await poison(copied)
-    assert {hit["key"] for hit in copied.ok("search", "about", "--namespace", "notes", *DATA)["hits"]} == {"good", "fine"}
+    found = copied("search", "about", "--namespace", "notes", *DATA, "--json")
+    assert {hit["key"] for hit in found.json["hits"]} == {"good", "fine"}
+    assert "1 document could not be indexed: syncline dead-letters list --data data" in found.err
     assert copied.ok("status", *DATA)["dead_letters"] == 1
 
     (letter,) = copied.ok("dead-letters", "list", *DATA)["letters"]

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from syncline_sync_worker.cli.output import Output
-from syncline_sync_worker.cli.place import Place
+from syncline_sync_worker.cli.place import DEFAULT_FOLDER, Place
 from syncline_sync_worker.cli.running import Session, run
 
 P = ParamSpec("P")
@@ -36,7 +36,6 @@ _COMMON: dict[str, tuple[Any, Any]] = {
     "as_json": (Json, False),
 }
 DEFAULT_TENANT = "default"
-DEFAULT_FOLDER = Path("syncline-data")
 
 
 def command(

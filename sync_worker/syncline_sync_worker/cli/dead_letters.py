@@ -3,10 +3,13 @@
 import json
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
 
 from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker.cli.command import command, epilog
@@ -61,9 +64,11 @@ async def show_letter(session: Session, letter: Annotated[str, typer.Argument(me
     data = _data(found)
 
     def show(out: Console) -> None:
+        shown = Table.grid("", Column(overflow="fold"), padding=(0, 2))
         for name, value in data.items():
-            out.print(f"[dim]{name:>12}[/]  ", end="")
-            out.print(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), markup=False)
+            if value is not None:
+                shown.add_row(f"[dim]{name.replace('_at', ' at')}[/]", escape(_readable(name, value)))
+        out.print(shown)
 
     session.output.result(data, show)
     return FINE
@@ -142,6 +147,12 @@ async def _letters(app: "App", *, closed: bool, limit: int | None) -> "AsyncIter
         after = page.after
         if after is None:
             return
+
+
+def _readable(name: str, value: Any) -> str:
+    if name.endswith("_at"):
+        return f"{datetime.fromtimestamp(value / 1e6, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _name(letter: "DeadLetter") -> str:

@@ -2,16 +2,20 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.json import JSON
 
 from syncline_contracts.errors import InvalidInput
+from syncline_contracts.identity import Ref
 from syncline_sync_worker.cli.command import DEFAULT_TENANT, Tenant, command
 from syncline_sync_worker.cli.place import parse_namespace, show_namespace
 from syncline_sync_worker.cli.running import FINE, PARTLY, Session
+
+if TYPE_CHECKING:
+    from syncline_sync_worker.app import App
 
 Namespace = Annotated[str, typer.Argument(help="The document's namespace: users/u1/notes.", show_default=False)]
 Key = Annotated[str, typer.Argument(help="The document's key.", show_default=False)]
@@ -56,14 +60,15 @@ async def get(session: Session, namespace: Namespace, key: Key, tenant: Tenant =
 
 
 async def put(session: Session, namespace: Namespace, key: Key, value: Value, tenant: Tenant = DEFAULT_TENANT) -> int:
-    """Write a document, and index it."""
+    """Write a document, and index it.
+
+    Exit code 1 when it is stored, but cannot be indexed.
+    """
     parts = parse_namespace(namespace)
     content = _object(sys.stdin.read() if value == "-" else value)
     async with session.open(make=True) as app:
         revision = await app.store.tenant(tenant).put(parts, key, content)
-        indexed = await app.in_step_if_free()
-    _wrote(session, {"namespace": list(parts), "key": key, "revision": revision, "indexed": indexed}, "stored")
-    return FINE
+        return await _finish(session, app, Ref(tenant, parts, key), revision, "stored")
 
 
 async def delete(session: Session, namespace: Namespace, key: Key, tenant: Tenant = DEFAULT_TENANT) -> int:
@@ -71,14 +76,20 @@ async def delete(session: Session, namespace: Namespace, key: Key, tenant: Tenan
     parts = parse_namespace(namespace)
     async with session.open() as app:
         revision = await app.store.tenant(tenant).delete(parts, key)
-        indexed = await app.in_step_if_free()
-    _wrote(session, {"namespace": list(parts), "key": key, "revision": revision, "indexed": indexed}, "deleted")
-    return FINE
+        return await _finish(session, app, Ref(tenant, parts, key), revision, "deleted")
 
 
-def _wrote(session: Session, data: dict[str, Any], what: str) -> None:
-    then = "the index has it" if data["indexed"] else "the process that holds the index (`syncline run`) indexes it"
-    session.output.result(data, lambda out: out.print(f"[green]{what}[/] at revision {data['revision']}; {then}"))
+async def _finish(session: Session, app: "App", ref: Ref, revision: int, what: str) -> int:
+    """Bring the index in step, if it is ours to do, and say whether it has the document."""
+    ours = await app.in_step_if_free()
+    indexed = ours and await app.holds(ref, revision)
+    if indexed:
+        then = "the index has it"
+    else:
+        then = "[yellow]the index does not have it[/]" if ours else "the process that holds the index (`syncline run`) indexes it"
+    data = {"namespace": list(ref.namespace), "key": ref.key, "revision": revision, "indexed": indexed}
+    session.output.result(data, lambda out: out.print(f"[green]{what}[/] at revision {revision}; {then}"))
+    return PARTLY if ours and not indexed else FINE
 
 
 def _object(text: str) -> dict[str, Any]:

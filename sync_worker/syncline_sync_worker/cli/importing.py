@@ -60,18 +60,19 @@ async def import_(
             outcome = await app.importer(tenant).run(items, stop=session.stop, advance=advance)
         with session.output.progress("indexing", total=outcome.written) as advance:
             indexed = await app.in_step_if_free(advance)
-    _report(session, outcome, indexed=indexed, tenant=tenant)
+    _report(session, outcome, indexed=indexed, buried=app.buried, tenant=tenant)
     if outcome.stopped:
         return CUT_SHORT
-    return PARTLY if outcome.failed else FINE
+    return PARTLY if outcome.failed or app.buried else FINE
 
 
-def _report(session: Session, outcome: "Imported", *, indexed: bool, tenant: str) -> None:
+def _report(session: Session, outcome: "Imported", *, indexed: bool, buried: int, tenant: str) -> None:
     data = {
         "tenant": tenant,
         "written": outcome.written,
         "unchanged": outcome.unchanged,
         "failed": outcome.failed,
+        "dead_letters": buried,
         "problems": [{"origin": problem.origin, "message": problem.message} for problem in outcome.problems],
         "namespaces": [list(namespace) for namespace in sorted(outcome.namespaces)[:100]],
         "indexed": indexed,

@@ -1,6 +1,7 @@
 """Where the data is: a folder that holds both sides, or an address for each."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from syncline_sync_worker.demo.folder import disown
 if TYPE_CHECKING:
     from syncline_store.settings import StoreSettings
 
+DEFAULT_FOLDER = Path("syncline-data")
 DATABASE = "documents.db"
 INDEX = "index"
 PATIENCE = 3.0
@@ -25,6 +27,12 @@ class Place:
     data: Path
     store: str | None = None
     index: str | None = None
+
+    @property
+    def option(self) -> str:
+        """What must be said to get here with another command, with a space before it."""
+        given = {"--data": None if self.data == DEFAULT_FOLDER else str(self.data), "--store": self.store, "--index": self.index}
+        return "".join(f" {name} {shlex.quote(value)}" for name, value in given.items() if value is not None)
 
     def settings(self) -> "StoreSettings":
         """Settings of the store there. Raises ConfigurationError for an address that is none."""

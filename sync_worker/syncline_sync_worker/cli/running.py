@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from syncline_contracts.errors import SynclineError
-from syncline_sync_worker.cli.output import Output, silence_stdout
+from syncline_sync_worker.cli.output import Output, counted, silence_stdout
 from syncline_sync_worker.cli.place import Place
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class Session:
             self.place.expect()
         async with open_app(self.place.settings(), log_level=log_level) as app:
             yield app
+            if app.buried:
+                documents = counted(app.buried, "document")
+                self.output.say(f"[yellow]{documents} could not be indexed:[/] syncline dead-letters list{self.place.option}")
 
 
 def run(session: Session, body: Callable[[Session], Awaitable[int]], *, drains: bool) -> int:

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from syncline_contracts.drift import DriftKind, DriftReport
-from syncline_contracts.errors import ConfigurationError
+from syncline_contracts.errors import ConfigurationError, IndexLocked
 from syncline_contracts.identity import Ref
 from syncline_store.settings import StoreSettings
 from syncline_sync_worker.app import App, open_app
 from syncline_sync_worker.demo.corpus import LIBRARY, TOPICS, corpus
-from syncline_sync_worker.demo.damage import EACH, Photo, damage, photograph
+from syncline_sync_worker.demo.damage import EACH, Photo, damage, photograph, raw_client
 from syncline_sync_worker.demo.folder import claim
 from syncline_sync_worker.demo.questions import QUESTIONS
 from syncline_sync_worker.demo.steps import Answer, Answered, Changed, Checked, Damaged, Indexed, Repaired, Step, Stored
@@ -22,8 +22,8 @@ from syncline_sync_worker.imports import Item, Problem
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
 
 TENANT = "default"
-Progress = Callable[[str], AbstractContextManager[Callable[[int], None]]]
-"""Shows a bar while it is entered; what it gives is called with how many more are done."""
+Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
+"""Shows a bar, with a total where that is known, while it is entered; what it gives is called with how many more are done."""
 
 _CAREFUL = ReconcileSettings(settle=0.0, delay=0.2)
 """Nobody else writes here, and the marks have passed what was written: a short second look is enough."""
@@ -38,12 +38,13 @@ class Demo:
         self._folder = folder
         self._settings = settings
         self._progress = progress
+        self._written = 0
         self._edit: list[Item] = []
         self._delete: list[Item] = []
 
     async def run(self, *, keep: bool = False) -> AsyncGenerator[Step, None]:
         """Do it all. Raises ConfigurationError for a folder that is not a demo's."""
-        anew = await asyncio.to_thread(claim, self._folder, keep=keep)
+        anew = await asyncio.to_thread(claim, self._folder, keep=keep, unused=self._refuse_if_held)
         async with open_app(self._settings) as app:
             yield await self._store(app, anew=anew)
             yield await self._index(app)
@@ -62,8 +63,9 @@ class Demo:
     async def _store(self, app: App, *, anew: bool) -> Stored:
         began = time.monotonic()
         kinds: Counter[str] = Counter()
-        with self._progress("storing") as advance:
+        with self._progress("storing", None) as advance:
             outcome = await app.importer(TENANT).run(self._remembering(kinds), stop=asyncio.Event(), advance=advance)
+        self._written = outcome.written
         if len(self._edit) < EACH or len(self._delete) < EACH:
             raise ConfigurationError("this Python comes without its source: the demo needs the standard library's .py files")
         return Stored(kinds, outcome.written, outcome.unchanged, anew, time.monotonic() - began)
@@ -80,7 +82,7 @@ class Demo:
 
     async def _index(self, app: App) -> Indexed:
         began = time.monotonic()
-        with self._progress("indexing") as advance:
+        with self._progress("indexing", self._written) as advance:
             await app.in_step(advance)
         documents, points = await app.indexed()
         return Indexed(documents, points, time.monotonic() - began)
@@ -101,8 +103,18 @@ class Demo:
             await view.put(item.namespace, item.key, item.value | {"text": f"{item.value['text']}\nEdited."}, index=item.fields)
         for item in self._delete:
             await view.delete(item.namespace, item.key)
-        await app.in_step(settle=True)
+        with self._progress("indexing", EACH * 2) as advance:
+            await app.in_step(advance, settle=True)
         return Changed(len(self._edit), len(self._delete), time.monotonic() - began)
+
+    def _refuse_if_held(self) -> None:
+        if not self._index_folder.is_dir():
+            return
+        try:
+            with raw_client(self._index_folder):
+                return
+        except RuntimeError:
+            raise IndexLocked(f"another process works in {self._folder}: end it, or name another folder with --data") from None
 
     def _photograph(self) -> Photo:
         return photograph(self._index_folder, self._settings.collection, _refs(self._edit), _refs(self._delete))
@@ -115,7 +127,8 @@ class Demo:
         began = time.monotonic()
         await app.in_step()
         reconciler = await app.reconciler(_CAREFUL)
-        report = await reconciler.check(sample=1.0)
+        with self._progress("comparing", None):
+            report = await reconciler.check(sample=1.0)
         found: dict[DriftKind, frozenset[uuid.UUID]] = {}
         for finding in report.findings:
             found[finding.kind] = found.get(finding.kind, frozenset()) | {finding.document}
