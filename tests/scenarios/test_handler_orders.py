@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncline_contracts.event import Kind
 from syncline_store.document import Write
 from syncline_store.indexing.delivery import Delivery
 from tests.parts.gated import GatedHandler
@@ -18,6 +19,7 @@ MAX_ROUNDS = 20
 
 states = st.one_of(
     st.builds(lambda name, passages: {"name": name, "passages": passages}, st.sampled_from("ab"), st.integers(0, 4)),
+    st.builds(lambda name, tick: {"name": name, "expires": tick}, st.sampled_from("ab"), st.integers(1, 3)),
     st.just({"deleted": True}),
     st.just({"indexed": False, "name": "hidden"}),
 )
@@ -70,7 +72,7 @@ class Play:
         raise AssertionError("events are deferred without end")
 
 
-KINDS = ["row", "event", "event", "take", "take", "crash", *["step"] * 12]
+KINDS = ["row", "event", "event", "repair", "take", "take", "crash", "tick", *["step"] * 12]
 moves = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3)), min_size=30, max_size=90)
 
 
@@ -83,11 +85,17 @@ async def play(history: list[dict[str, object]], chosen: list[tuple[str, int]], 
                 await _surface(world, writes, surfaced, number)
             elif move == "event":
                 game.waiting.append(_event(writes, number))
+            elif move == "repair" and number in surfaced:
+                event = writes[number].event
+                game.waiting.append(Delivery(event.model_copy(update={"kind": Kind.REPAIR}), "repair"))
+            elif move == "tick" and not game.working and len(surfaced) == len(writes):
+                world.tick()
+                await world.sweep()
             elif move == "take":
                 game.take(number + 1)
             elif move == "crash":
                 await game.crash(number)
-            else:
+            elif move == "step":
                 await game.step(number)
         for number in range(len(writes)):
             await _surface(world, writes, surfaced, number)
