@@ -12,7 +12,7 @@ from syncline_store.engines.sqlite import heads
 from syncline_store.engines.sqlite.connection import Connections
 from syncline_store.engines.sqlite.cursor import decode_cursor, encode_cursor, foreign_cursor
 from syncline_store.engines.sqlite.errors import is_outage, primary_code, unavailable
-from syncline_store.engines.sqlite.outbox import Columns, SqliteOutbox, decoded, encoded, event_columns, timed
+from syncline_store.engines.sqlite.outbox import TOO_SLOW, Columns, SqliteOutbox, decoded, encoded, event_columns, watch
 from syncline_store.engines.sqlite.position import Positions
 
 _COLUMNS = "tenant, namespace, key, revision, expires_at, deleted, content_hash, write_id, index_spec, created_at, updated_at, value"
@@ -50,6 +50,10 @@ WHERE tenant = ? AND (namespace, key) > (?, ?) AND namespace < ?
 ORDER BY namespace, key LIMIT ?"""  # noqa: S608 - names of columns only
 
 _ESTIMATE = "SELECT max(rowid) FROM documents"
+
+_STORED = Stored()
+_UNFIT = (sqlite3.Error, OverflowError, UnicodeError)
+"""What SQLite and its module raise for a value that they cannot take (and the first for much else)."""
 
 
 class SqliteDocuments:
@@ -107,24 +111,33 @@ class SqliteDocuments:
     def _write(self, connection: sqlite3.Connection, writes: Sequence[Write]) -> list[WriteOutcome]:
         try:
             return self._together(connection, writes)
-        except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            if isinstance(error, sqlite3.Error) and is_outage(error):
+        except _UNFIT as error:
+            if is_outage(error):
                 raise
-            if len(writes) == 1:
-                return [_refused(writes[0], error)]
-            return [outcome for write in writes for outcome in self._write(connection, [write])]
+            return [self._alone(connection, write) for write in writes]
+
+    def _alone(self, connection: sqlite3.Connection, write: Write) -> WriteOutcome:
+        """One write of a batch that was refused as a whole."""
+        try:
+            return self._together(connection, [write])[0]
+        except _UNFIT as error:
+            if is_outage(error):  # some of its batch may be stored by now: not to be raised for all of them
+                return Unknown(str(unavailable(error, self._connections.path)))
+            return Refused(InvalidDocument("document", f"{write.event.key[:80]!r} cannot be stored: {error}"))
 
     def _together(self, connection: sqlite3.Connection, writes: Sequence[Write]) -> list[WriteOutcome]:
-        events = [event_columns(write.event) for write in writes]
         now = self._positions.now()
+        events = [event_columns(write.event) for write in writes]
         rows = [_columns(write, event, now) for write, event in zip(writes, events, strict=True)]
-        unknown, slow = timed(lambda: self._transaction(connection, rows, events))
-        if unknown is None and slow and not self._outbox.insert_again(connection, events):
-            unknown = Unknown("it is stored, but the disk takes more than a second for a commit, so the relay could miss its event")
+        connection.execute("BEGIN IMMEDIATE")
+        is_late = watch()
+        self._put(connection, rows, events)
+        unknown = self._commit(connection)
+        if unknown is None and is_late():
+            unknown = self._event_again(connection, events)
         return [unknown or _STORED] * len(writes)
 
-    def _transaction(self, connection: sqlite3.Connection, rows: Sequence[Columns], events: Sequence[Columns]) -> Unknown | None:
-        connection.execute("BEGIN IMMEDIATE")
+    def _put(self, connection: sqlite3.Connection, rows: Sequence[Columns], events: Sequence[Columns]) -> None:
         try:
             self._outbox.insert(connection, events)
             if connection.executemany(_PUT, rows).rowcount < len(rows):
@@ -132,7 +145,12 @@ class SqliteDocuments:
         except BaseException:
             _roll_back(connection)
             raise
-        return self._commit(connection)
+
+    def _event_again(self, connection: sqlite3.Connection, events: Sequence[Columns]) -> Unknown | None:
+        try:
+            return None if self._outbox.insert_again(connection, events) else Unknown(f"it is stored, but {TOO_SLOW}")
+        except sqlite3.Error as error:
+            return Unknown(f"it is stored, but its event may come too late: {unavailable(error, self._connections.path)}")
 
     def _commit(self, connection: sqlite3.Connection) -> Unknown | None:
         try:
@@ -144,9 +162,6 @@ class SqliteDocuments:
             # The log's write may have reached the disk though its sync failed.
             return Unknown(str(unavailable(error, self._connections.path)))
         return None
-
-
-_STORED = Stored()
 
 
 def prefix_range(prefix: Namespace) -> tuple[str, str | bytes]:
@@ -203,10 +218,6 @@ def _losers(connection: sqlite3.Connection, rows: Sequence[Columns]) -> None:
 def _roll_back(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
-
-
-def _refused(write: Write, error: Exception) -> Refused:
-    return Refused(InvalidDocument("document", f"{write.event.key[:80]!r} cannot be stored: {error}"))
 
 
 def _read(connection: sqlite3.Connection, ref: Ref) -> Row | None:

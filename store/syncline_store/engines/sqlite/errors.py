@@ -1,6 +1,7 @@
 """What goes wrong in SQLite, said once in our own tree: the file, and what to do about it."""
 
 import sqlite3
+from typing import TypeGuard
 
 from syncline_contracts.errors import StorageUnavailable
 
@@ -30,6 +31,6 @@ def unavailable(error: sqlite3.Error, path: str) -> StorageUnavailable:
     return StorageUnavailable(f"{path}: {error}; {remedy}")
 
 
-def is_outage(error: sqlite3.Error) -> bool:
+def is_outage(error: Exception) -> TypeGuard[sqlite3.Error]:
     """The file or the disk is at fault, not the statement's values."""
-    return primary_code(error) in _REMEDIES
+    return isinstance(error, sqlite3.Error) and primary_code(error) in _REMEDIES

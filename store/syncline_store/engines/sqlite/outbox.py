@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from syncline_contracts.errors import StorageUnavailable
 from syncline_contracts.event import ChangeEvent, Kind
@@ -20,8 +20,7 @@ LATENESS = 2_000_000
 """µs within which a row is readable after the time in its pos: it is drawn under the write lock, just before the commit."""
 _PUNCTUAL = LATENESS / 2 / 1e6
 _ATTEMPTS = 5
-
-T = TypeVar("T")
+TOO_SLOW = "the disk takes more than a second for a commit, so the relay could miss its events: look at the disk's load"
 
 _INSERT = """
 INSERT INTO outbox (shard, at, tie, id, tenant, namespace, key, revision, kind, expires_at, first_at, expects, traceparent)
@@ -76,32 +75,27 @@ class SqliteOutbox:
         connection.executemany(_INSERT, [(shard, at, tie(), *columns) for columns in events])
 
     def _append(self, connection: sqlite3.Connection, events: Sequence[Columns], due: int | None) -> None:
-        def insert() -> None:
-            with transaction(connection):
-                self.insert(connection, events, due)
-
-        _, slow = timed(insert)
-        if slow and not self.insert_again(connection, events):
-            raise StorageUnavailable("the disk takes more than a second for a commit, so the relay could miss its events: look at its load")
+        if not self._insert_in_time(connection, events, due) and not self.insert_again(connection, events):
+            raise StorageUnavailable(TOO_SLOW)
 
     def insert_again(self, connection: sqlite3.Connection, events: Sequence[Columns]) -> bool:
         """Fresh rows for events whose commit took so long that every overlap may have passed them by.
 
         False when the fresh rows were late each time, too.
         """
+        return any(self._insert_in_time(connection, events) for _ in range(_ATTEMPTS))
 
-        def insert() -> None:
-            with transaction(connection):
-                self.insert(connection, events)
+    def _insert_in_time(self, connection: sqlite3.Connection, events: Sequence[Columns], due: int | None = None) -> bool:
+        with transaction(connection):
+            is_late = watch()
+            self.insert(connection, events, due)
+        return not is_late()
 
-        return any(not timed(insert)[1] for _ in range(_ATTEMPTS))
 
-
-def timed(work: Callable[[], T]) -> tuple[T, bool]:
-    """The work's result, and whether its rows were readable too late after their positions were drawn."""
-    started = time.monotonic()
-    result = work()
-    return result, time.monotonic() - started > _PUNCTUAL
+def watch() -> Callable[[], bool]:
+    """Call it where positions are drawn; what it gives tells after the commit whether the rows became readable too late."""
+    drawn = time.monotonic()
+    return lambda: time.monotonic() - drawn > _PUNCTUAL
 
 
 def event_columns(event: ChangeEvent) -> Columns:
