@@ -56,11 +56,11 @@ class TwoSides:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path, clock: Clock | None = None) -> AsyncIterator["TwoSides"]:
+    async def open(cls, folder: Path, clock: Clock | None = None, index: str | None = None) -> AsyncIterator["TwoSides"]:
         time = ManualClock()
         clock = clock or Clock(mark=7, now=time)
         engine = await open_sqlite(str(folder / "documents.db"), clock=clock, shards=2)
-        sides = cls(folder, clock, time, engine, await _open_index(folder))
+        sides = cls(folder, clock, time, engine, await _open_index(index or f"path:{folder / 'index'}"))
         try:
             yield sides
         finally:
@@ -136,7 +136,7 @@ class TwoSides:
             yield raw
         finally:
             await raw.close()
-            self.index = await _open_index(self.folder)
+            self.index = await _open_index(f"path:{self.folder / 'index'}")
 
     # ------------------------------------------------------------------ the reconciler
 
@@ -157,8 +157,8 @@ class TwoSides:
         )
 
 
-async def _open_index(folder: Path) -> Index:
-    return await Index.open(f"path:{folder / 'index'}", collection=COLLECTION, embedder=WordEmbedder(32))
+async def _open_index(url: str) -> Index:
+    return await Index.open(url, collection=COLLECTION, embedder=WordEmbedder(32))
 
 
 def kinds(report: DriftReport) -> dict[str, DriftKind]:
