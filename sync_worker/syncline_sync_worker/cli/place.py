@@ -65,7 +65,9 @@ class Place:
             self.data.mkdir(parents=True, exist_ok=True)
             disown(self.data)
         except OSError as error:
-            raise ConfigurationError(f"cannot make the data folder {self.data} ({error.strerror}): name another with --data") from None
+            raise ConfigurationError(
+                f"cannot make or write the data folder {self.data} ({error.strerror}): name another with --data"
+            ) from None
 
 
 def parse_namespace(text: str) -> Namespace:
