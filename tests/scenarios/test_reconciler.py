@@ -351,6 +351,29 @@ async def test_stale_points_of_a_restored_backup_are_brought_forward(sides: TwoS
     assert await sides.index.count() == 4
 
 
+async def test_an_index_ahead_of_its_source_is_named_and_no_repair_moves_it_back(sides: TwoSides) -> None:
+    """The source was restored from a backup, say. The guard holds (invariant 3): who knows better deletes the points."""
+    for ref in (N1, N2, N3):
+        await sides.put(ref, THREE)
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        damage = Damage(raw, COLLECTION)
+        await damage.change(N1, {"revision": sides.clock.now() - SECOND * 30})
+        await damage.change(N2, {"revision": sides.clock.now() + HOUR}, passage=2)
+        await damage.change(N3, {"expires_at": NEVER + 1})
+    ahead = dict.fromkeys(("n1", "n2", "n3"), DriftKind.STALE)
+    report = await sides.reconciler().check()
+    assert kinds(report) == ahead
+    assert ["ahead" in finding.detail for finding in sorted(report.findings, key=lambda finding: finding.key)] == [True, False, True]
+    await sides.reconciler().repair(report)
+    await settled(sides)
+    assert kinds(await sides.reconciler().check()) == ahead
+    async with sides.behind_its_back() as raw:
+        for ref, passage in ((N1, 0), (N2, 2), (N3, 0)):
+            await Damage(raw, COLLECTION).lose(ref, passage)
+    await repair_and_expect_nothing_left(sides)
+
+
 async def test_a_deleted_document_that_a_backup_brought_back_is_an_orphan(sides: TwoSides) -> None:
     await sides.put(N1, THREE)
     await settled(sides)

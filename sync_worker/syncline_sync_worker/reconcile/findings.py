@@ -84,14 +84,13 @@ class Sides:
         heads, points = self.heads, self.points
         if MARKS[points.marks[point]] is not Mark.LIVE:
             return "a tombstone stands in its place"
-        if points.revisions[point] != heads.revisions[row]:
-            return (
-                "the index holds an older revision"
-                if points.revisions[point] < heads.revisions[row]
-                else "the index is ahead of the source"
-            )
+        ahead = (points.revisions[point], points.expires_at[point]) > (heads.revisions[row], heads.expires_at[row])
+        if ahead:
+            return "the index is ahead of the source: a repair moves no point back (invariant 3), so delete its points, then repair"
+        if points.revisions[point] < heads.revisions[row]:
+            return "the index holds an older revision"
         if (points.content_hashes[point] != heads.content_hashes[row]).any():
             return "same revision, another content"
         if points.expires_at[point] != heads.expires_at[row]:
-            return "same revision, another expiry"
+            return "same revision, an earlier expiry"
         return "a passage is of another version than its head"

@@ -15,8 +15,8 @@ from syncline_contracts.revision import MAX_AHEAD, Clock
 from syncline_store.engines.protocol import Engine, OutboxRow, Pos
 from syncline_store.indexing.pages import OUTBOX_LIFE, pages
 
-FURTHEST_DUE = 3_600_000_000
-"""How far ahead of now a deferred event may stand."""
+FURTHEST_DUE = 600_000_000
+"""How far ahead of now a deferred event may stand, in µs: after ten minutes the source is taken as it is (docs/protocol.md)."""
 PAGE = 1_000
 
 

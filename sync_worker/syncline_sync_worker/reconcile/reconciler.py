@@ -14,7 +14,7 @@ from syncline_store.settings import IndexingSettings
 from syncline_sync_worker.reconcile.confirm import Confirmation
 from syncline_sync_worker.reconcile.progress import ProgressCallback, Stage, show_nothing
 from syncline_sync_worker.reconcile.repair import write_repairs
-from syncline_sync_worker.reconcile.safety import Allowed, Caps, Refusal, judge, source_looks_empty
+from syncline_sync_worker.reconcile.safety import Allowed, Refusal, judge, source_looks_empty
 from syncline_sync_worker.reconcile.sample import Sample
 from syncline_sync_worker.reconcile.scope import Scope
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
@@ -90,9 +90,7 @@ class Reconciler:
 
         Raises StorageUnavailable; what was written by then is whole, and repairing again is harmless.
         """
-        caps = self._settings.caps
-        caps = Caps(max_repairs or caps.max_repairs, max_share or caps.max_share, caps.few)
-        judged = judge(report, caps)
+        judged = judge(report, self._settings.caps.but(max_repairs, max_share))
         if isinstance(judged, Refusal):
             return report.model_copy(update={"refused": judged.why})
         if isinstance(judged, Allowed):

@@ -14,6 +14,10 @@ class Caps:
     max_share: float
     few: int
 
+    def but(self, max_repairs: int | None, max_share: float | None) -> "Caps":
+        """The same, but for what is given."""
+        return Caps(self.max_repairs if max_repairs is None else max_repairs, self.max_share if max_share is None else max_share, self.few)
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:

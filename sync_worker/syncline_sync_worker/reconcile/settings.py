@@ -8,7 +8,7 @@ from syncline_store.settings import Settings
 from syncline_sync_worker.reconcile.safety import Caps
 
 Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
