@@ -150,13 +150,17 @@ def _show(out: Console, report: "DriftReport", *, dry: bool = False, listed: boo
         _show_findings(out, report)
     if report.unlisted:
         out.print(f"[yellow]and {report.unlisted:,} more differences that were not looked at again[/]")
+    if report.unnamed:
+        out.print(
+            f"[yellow]{report.unnamed:,} documents in the index do not say whose they are: no repair reaches them, delete their points[/]"
+        )
     if report.young:
         out.print(f"[dim]{report.young:,} differences may still be in flight and were left alone[/]")
     if report.refused is not None:
         out.print(f"[bold red]refused:[/] {escape(report.refused)}")
     elif report.repaired:
         out.print(f"[green]{report.repaired:,} repaired[/]")
-    elif not report.findings:
+    elif not report.findings and not report.unnamed:
         out.print("[green]in step[/]")
     elif dry:
         out.print("[dim]nothing was changed: `syncline reconcile repair --apply` repairs it[/]")
