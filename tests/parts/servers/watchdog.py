@@ -1,0 +1,25 @@
+"""Runs a command for as long as its own standard input stays open, so that no server outlives the tests, however they end.
+
+`python watchdog.py PIDFILE COMMAND...`: the parent holds the other end of the pipe; when it dies, even by SIGKILL, the pipe closes.
+"""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+
+def _end_with(child: subprocess.Popen[bytes]) -> None:
+    sys.stdin.buffer.read()
+    child.kill()
+
+
+def main(pid_file: str, *command: str) -> int:
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    Path(pid_file).write_text(str(child.pid), encoding="ascii")
+    threading.Thread(target=_end_with, args=[child], daemon=True).start()
+    return child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
