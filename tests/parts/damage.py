@@ -22,13 +22,23 @@ class Damage:
 
     async def snapshot(self, ref: Ref, passages: int = 1) -> list[models.Record]:
         """The document's points as they are, to put back later."""
-        ids = [point_id(ref.document, passage) for passage in range(passages)]
-        records = await self._raw.retrieve(self._collection, ids, with_payload=True, with_vectors=True)
+        records = await self.find(ref, passages)
         assert len(records) == passages
         return records
 
+    async def find(self, ref: Ref, passages: int) -> list[models.Record]:
+        """Those of the document's first points that are there."""
+        ids = [point_id(ref.document, passage) for passage in range(passages)]
+        return await self._raw.retrieve(self._collection, ids, with_payload=True, with_vectors=True)
+
+    async def holds(self, ref: Ref, passage: int = 0) -> bool:
+        """Whether the point is there."""
+        return bool(await self._raw.retrieve(self._collection, [point_id(ref.document, passage)], with_payload=False))
+
     async def put_back(self, records: list[models.Record]) -> None:
         """An old backup, restored over what is there."""
+        if not records:
+            return
         await self._raw.upsert(
             self._collection, [models.PointStruct(id=record.id, vector=record.vector or {}, payload=record.payload) for record in records]
         )

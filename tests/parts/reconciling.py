@@ -56,10 +56,12 @@ class TwoSides:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path, clock: Clock | None = None, index: str | None = None) -> AsyncIterator["TwoSides"]:
+    async def open(
+        cls, folder: Path, clock: Clock | None = None, *, index: str | None = None, database: str | None = None
+    ) -> AsyncIterator["TwoSides"]:
         time = ManualClock()
         clock = clock or Clock(mark=7, now=time)
-        engine = await open_sqlite(str(folder / "documents.db"), clock=clock, shards=2)
+        engine = await open_sqlite(database or str(folder / "documents.db"), clock=clock, shards=2)
         sides = cls(folder, clock, time, engine, await _open_index(index or f"path:{folder / 'index'}"))
         try:
             yield sides

@@ -97,10 +97,10 @@ def kind(heads: Sequence[Head], points: Sequence[Held]) -> DriftKind | None:
 # ------------------------------------------------------------------ the oracle: one document at a time, nothing packed
 
 
-def oracle(head: Head | None, points: Sequence[Held]) -> DriftKind | None:
-    alive = [point for point in points if point.expires_at > NOW]
+def oracle(head: Head | None, points: Sequence[Held], *, now: int = NOW, model: str = MODEL) -> DriftKind | None:
+    alive = [point for point in points if point.expires_at > now]
     live = [point for point in alive if point.mark is LIVE]
-    if head is None or head.deleted or not head.indexed or head.expires_at <= NOW:
+    if head is None or head.deleted or not head.indexed or head.expires_at <= now:
         return DriftKind.ORPHAN if live else None
     first = next((point for point in alive if point.passage == 0), None)
     if first is None:
@@ -110,7 +110,7 @@ def oracle(head: Head | None, points: Sequence[Held]) -> DriftKind | None:
     meant = [point for point in live if point.passage < first.passages or point.passage == 0]
     if any((point.revision, point.content, point.expires_at) != (head.revision, head.content, head.expires_at) for point in meant):
         return DriftKind.STALE
-    if any(point.model != MODEL for point in meant):
+    if any(point.model != model for point in meant):
         return DriftKind.WRONG_MODEL
     complete = {point.passage for point in live} == set(range(first.passages))
     agreed = all(point.passages == first.passages for point in live)
