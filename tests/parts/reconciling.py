@@ -7,7 +7,7 @@ from typing import Any
 
 from qdrant_client import AsyncQdrantClient
 
-from syncline_contracts.drift import DriftKind, DriftReport
+from syncline_contracts.drift import DriftKind, DriftReport, Verdict
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import NEVER, Clock
@@ -42,6 +42,10 @@ def note(key: str, tenant: str = "acme") -> Ref:
 def long_text(*sentences: str) -> str:
     """A passage for each sentence."""
     return "\n\n".join(f"{sentence} ".ljust(60, "x") for sentence in sentences)
+
+
+N1, N2, N3 = note("n1"), note("n2"), note("n3")
+THREE = long_text("the cat sat on the mat", "the dog dug a hole", "the bird built a nest")
 
 
 class TwoSides:
@@ -169,6 +173,24 @@ def kinds(report: DriftReport) -> dict[str, DriftKind]:
     found = {finding.key: finding.kind for finding in report.findings}
     assert len(found) == len(report.findings)
     return found
+
+
+async def settled(sides: TwoSides, seconds: float = 60.0) -> None:
+    """Everything is handled, and the settle window has passed."""
+    await sides.handle()
+    sides.time.forward(seconds)
+
+
+async def repair_and_expect_nothing_left(sides: TwoSides, sample: float = 0.0) -> None:
+    reconciler = sides.reconciler()
+    report = await reconciler.check(sample=sample)
+    assert report.verdict is Verdict.DRIFT
+    repaired = await reconciler.repair(report)
+    assert (repaired.repaired, repaired.refused) == (len(report.findings), None)
+    handled = await sides.handle()
+    assert {row.event.kind for row in handled} == {Kind.REPAIR}
+    again = await sides.reconciler().check(sample=sample)
+    assert (again.verdict, again.young, again.findings) == (Verdict.IN_STEP, 0, ())
 
 
 class Watched:

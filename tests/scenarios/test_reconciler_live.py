@@ -15,7 +15,7 @@ from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import OutboxRow, Pos
 from syncline_store.indexing.delivery import Delivery
 from tests.parts.damage import Damage
-from tests.parts.reconciling import COLLECTION, HOUR, Through, TwoSides, kinds, long_text, note
+from tests.parts.reconciling import COLLECTION, HOUR, THREE, Through, TwoSides, kinds, note
 
 LATENESS = 200_000
 """What the reconciler is told: less than the lag, so that its age alone does not excuse what is in flight."""
@@ -25,7 +25,6 @@ LAG = 0.5
 DEADLINE = 20.0
 QUIET = [note(f"quiet{number:02}") for number in range(12)]
 BUSY = [note(f"busy{number}") for number in range(150)]
-THREE = long_text("the cat sat on the mat", "the dog dug a hole", "the bird built a nest")
 
 
 @dataclass
