@@ -1,11 +1,13 @@
 """What the state machine moves: a real store, a real index, and a relay that delivers as badly as it can."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
 from qdrant_client import models
 
+from syncline_contracts.errors import Unavailable
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref, point_id
 from syncline_contracts.revision import Clock
@@ -23,6 +25,8 @@ from syncline_store.testing import open_test_store
 from tests.parts.clock import ManualClock
 from tests.parts.outbox import deliveries
 
+T = TypeVar("T")
+
 TENANT = "acme"
 NAMESPACE = ("notes",)
 PASSAGE_TOKENS = 16
@@ -32,34 +36,91 @@ class CrashError(Exception):
     """The indexer's process died."""
 
 
-class DyingIndex:
-    """The index of an indexer that dies at its n-th request: before the request, or after it took effect."""
+class Gate:
+    """Lets a worker's requests through but one, its n-th: there the worker stands, before the request or after it took effect."""
 
-    def __init__(self, index: Index, at: int, *, after: bool) -> None:
-        self._index = index
+    def __init__(self, at: int, *, after: bool) -> None:
         self._left = at
         self._after = after
+        self._go = asyncio.Event()
+        self._dies = False
+        self.reached = asyncio.Event()
+        self.holds_a_write = False
+
+    async def through(self, request: Callable[[], Awaitable[T]], *, writes: bool) -> T:
+        self._left -= 1
+        if self._left != -1:
+            return await request()
+        if self._after:
+            answer = await request()
+            await self._stand()
+            return answer
+        self.holds_a_write = writes
+        await self._stand()
+        answer = await request()
+        if self._dies:
+            raise CrashError
+        return answer
+
+    async def _stand(self) -> None:
+        self.reached.set()
+        await self._go.wait()
+
+    def open(self, *, dies: bool = False) -> None:
+        """Go on; with `dies` until the request that is held has landed, and no further."""
+        self._dies = dies
+        self._go.set()
+
+
+class Gated:
+    """The index or the rows, as a worker sees them whose requests pass a gate."""
+
+    def __init__(self, inner: Any, gate: Gate, *, reads: str, writes: Sequence[str] = ()) -> None:
+        self._inner = inner
+        self._gate = gate
+        self._names = {reads: False} | dict.fromkeys(writes, True)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._index, name)
+        there = getattr(self._inner, name)
+        if name not in self._names:
+            return there
+        return lambda *given: self._gate.through(lambda: there(*given), writes=self._names[name])
 
-    async def upsert(self, operations: Sequence[Any]) -> None:
-        await self._ask(self._index.upsert(operations))
 
-    async def refresh(self, changes: Sequence[Any]) -> None:
-        await self._ask(self._index.refresh(changes))
+class GatedEngine:
+    def __init__(self, inner: Any, gate: Gate) -> None:
+        self._inner = inner
+        self.documents = Gated(inner.documents, gate, reads="read")
 
-    async def remove(self, removals: Sequence[Any]) -> None:
-        await self._ask(self._index.remove(removals))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
-    async def _ask(self, request: Any) -> None:
-        self._left -= 1
-        if self._left < 0 and not self._after:
-            request.close()
-            raise CrashError
-        await request
-        if self._left < 0:
-            raise CrashError
+
+@dataclass(eq=False)
+class Worker:
+    """A batch under way, standing at its gate."""
+
+    batch: Sequence[Delivery]
+    gate: Gate
+    task: "asyncio.Task[Any]"
+
+    async def go_on(self) -> bool:
+        """To its end; whether it may acknowledge."""
+        self.gate.open()
+        try:
+            await self.task
+        except Unavailable:  # past its deadline
+            return False
+        return True
+
+    async def land_and_die(self) -> None:
+        """The request that it stands before takes effect, after all; the worker is no more."""
+        self.gate.open(dies=True)
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def die(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
 
 
 class World:
@@ -80,11 +141,11 @@ class World:
         store = await open_test_store(indexing="relay", clock=Clock(now=time), indexing_settings=indexing)
         return cls(store, time, await store.parts.index())
 
-    def new_indexer(self, index: Any) -> Indexer:
+    def new_indexer(self, index: Any, engine: Any = None) -> Indexer:
         parts = self.store.parts
         settings = parts.settings
         return Indexer(
-            parts.engine,
+            engine or parts.engine,
             index,
             parts.embedder,
             clock=self.clock,
@@ -95,13 +156,19 @@ class World:
     async def events(self) -> list[Delivery]:
         return await deliveries(self.store.parts.engine)
 
-    async def dies(self, batch: Sequence[Delivery], at: int, *, after: bool) -> bool:
-        """Index with a process that dies at its n-th request; whether it did."""
-        try:
-            await self.new_indexer(DyingIndex(self.index, at, after=after)).index(batch)
-        except CrashError:
-            return True
-        return False
+    async def start(self, batch: Sequence[Delivery], at: int, *, after: bool) -> Worker | None:
+        """A worker that stands at its n-th request, None when it was done before."""
+        gate = Gate(at, after=after)
+        index = Gated(self.index, gate, reads="points", writes=("upsert", "refresh", "remove"))
+        indexer = self.new_indexer(index, GatedEngine(self.store.parts.engine, gate))
+        task = asyncio.create_task(indexer.index(batch))
+        reached = asyncio.create_task(gate.reached.wait())
+        await asyncio.wait([task, reached], return_when=asyncio.FIRST_COMPLETED)
+        if reached.done():
+            return Worker(batch, gate, task)
+        reached.cancel()
+        await task
+        return None
 
     async def at_once(self, batches: Sequence[Sequence[Delivery]]) -> None:
         """Several workers."""
@@ -142,6 +209,10 @@ class World:
         live = models.FieldCondition(key="mark", match=models.MatchValue(value="live"))
         page = await self.index.filtered(models.Filter(must=[live, to_qdrant(condition)]), None, 1_000)
         return {found.ref.key for found in page.items if found.state.expires_at > self.clock.now()}
+
+    async def shown(self, query: str | None) -> dict[str, int]:
+        """What a search gives: key and the revision that the index knew."""
+        return {hit.key: hit.indexed_revision for hit in await self.view.search(query=query, limit=100)}
 
     async def vector_is_the_text_s(self, row: Row, value: dict[str, Any]) -> bool:
         """For a document of one passage."""
