@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.processes import Place
-from tests.crash.stages import Stages
+from tests.crash.stages import IDLE, Stages
 
 PATIENCE = 8.0
 """Seconds to wait for a stage before killing whatever is under way."""
@@ -25,7 +25,13 @@ class Victim:
         self._stages = stages
 
     def kill_in(self, wanted: str, *, after: float) -> str:
-        """Some seconds on, SIGKILL it in this stage, or after the patience in whatever it does; gives the stage it died in."""
+        """Some seconds after it began to work, SIGKILL it in this stage, or after the patience in whatever it does.
+
+        Gives the stage it died in.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while self._stages.now == IDLE and time.monotonic() < deadline and self._alive():
+            time.sleep(0.001)
         time.sleep(after)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._alive():

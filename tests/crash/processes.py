@@ -48,6 +48,7 @@ class Place:
                 "store": f"sqlite:///{self.folder / 'documents.db'}",
                 "index": f"path:{self.folder / 'index'}",
                 "indexing": self.indexing,
+                "catch_up_interval": 0.2,
                 "indexing_settings": {"passage_tokens": 16},
             }
         )

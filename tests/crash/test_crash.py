@@ -2,7 +2,10 @@
 
 import asyncio
 import random
+import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +22,9 @@ RELAYED = ("publish", "commit", "embed", "upsert", "mark")
 """The stage that a round aims at: commit in the writer, the others in the relay."""
 
 LONGEST_LIFE = 1.0
-"""Seconds before a round begins to aim."""
+"""Seconds that a process works before a round begins to aim."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+ENOUGH = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,16 @@ def size(*, soak: bool) -> Size:
     return Size(20_000, 100, random.randrange(1 << 30)) if soak else Size(5_000, 20, 20261122)
 
 
+@pytest.fixture
+def folder(*, soak: bool, tmp_path: Path) -> Iterator[Path]:
+    """In memory where that is possible: what a killed process wrote stays there as it stays on a disk, and no disk is waited for."""
+    if soak or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ENOUGH:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="syncline-crash-") as made:
+        yield Path(made)
+
+
 def share(size: Size, round_number: int, place: Place) -> list[int]:
     """The documents of this round that were never acknowledged, those of earlier rounds first."""
     done = acknowledged(place)
@@ -42,8 +57,8 @@ def share(size: Size, round_number: int, place: Place) -> list[int]:
 
 
 @pytest.mark.timeout(3600)
-def test_a_writer_and_a_relay_are_killed_in_every_stage(tmp_path: Path, size: Size) -> None:
-    place, chance, context, died = Place(tmp_path, "relay"), random.Random(size.seed), forking(), Counter[str]()
+def test_a_writer_and_a_relay_are_killed_in_every_stage(folder: Path, size: Size) -> None:
+    place, chance, context, died = Place(folder, "relay"), random.Random(size.seed), forking(), Counter[str]()
     for number in range(size.rounds):
         wanted = RELAYED[number % len(RELAYED)]
         writer = start(context, place, "writer", processes.writer, share(size, number, place), chance.randrange(1 << 30))
@@ -67,8 +82,8 @@ async def finish_relayed(place: Place, size: Size) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_a_process_that_indexes_inline_is_killed_in_every_stage(tmp_path: Path, size: Size) -> None:
-    place, chance, context, died = Place(tmp_path, "inline"), random.Random(size.seed), forking(), Counter[str]()
+def test_a_process_that_indexes_inline_is_killed_in_every_stage(folder: Path, size: Size) -> None:
+    place, chance, context, died = Place(folder, "inline"), random.Random(size.seed), forking(), Counter[str]()
     for number in range(size.rounds):
         wanted = RELAYED[number % len(RELAYED)]
         process = start(context, place, "inline", processes.inline, share(size, number, place), chance.randrange(1 << 30))
