@@ -16,7 +16,9 @@ def _end_with(child: subprocess.Popen[bytes]) -> None:
 
 def main(pid_file: str, *command: str) -> int:
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    Path(pid_file).write_text(str(child.pid), encoding="ascii")
+    part = Path(pid_file + ".part")
+    part.write_text(str(child.pid), encoding="ascii")
+    part.rename(pid_file)
     threading.Thread(target=_end_with, args=[child], daemon=True).start()
     return child.wait()
 
