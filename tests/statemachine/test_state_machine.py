@@ -166,7 +166,8 @@ class Everything(RuleBasedStateMachine):
                 self.delete(key=key)
             else:
                 self.touch(key=key, seconds=3 * DAYS)
-        self.drain()
+        if writes:
+            self.drain()
         if worker is not None:
             self.workers.append(worker)
             end = data.draw(st.sampled_from([self.go_on, self.go_on, self.crash]))
@@ -270,7 +271,7 @@ class Everything(RuleBasedStateMachine):
 
 TestEverything = Everything.TestCase
 TestEverything.settings = settings(
-    max_examples=100,
+    max_examples=180,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
