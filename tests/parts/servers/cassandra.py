@@ -115,6 +115,7 @@ def _arguments(folder: Path) -> list[str]:
         "cassandra.skip_wait_for_gossip_to_settle": "0",
         "cassandra.ring_delay_ms": "0",
         "cassandra.superuser_setup_delay_ms": "0",
+        "cassandra.unsafesystem": "true",
         "cassandra.auth_bcrypt_gensalt_log2_rounds": "4",
         "jdk.attach.allowAttachSelf": "true",
         "logback.configurationFile": str(folder / "logback.xml"),
