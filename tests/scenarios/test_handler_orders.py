@@ -22,6 +22,8 @@ from tests.parts.world import World, open_world
 
 MAX_ROUNDS = 20
 DEATHS = 0.1
+EARLY = 0.1
+"""How often an event may come before its row."""
 
 COPIES = [[Kind.WRITE]] * 3 + [[Kind.WRITE, Kind.WRITE], [Kind.WRITE, Kind.REPAIR], [Kind.TOUCH]]
 seeds = st.integers(0, 2**40)
@@ -40,12 +42,31 @@ def state(dice: Random) -> dict[str, Any]:
 
 
 @dataclass
+class Surfacing:
+    """A row on its way: it may surface before or after its event is delivered."""
+
+    world: World
+    write: Write
+    surfaced: bool = False
+
+    async def move(self, *, dies: bool) -> None:
+        """A row does not die."""
+        await self.finish()
+
+    async def finish(self) -> None:
+        if not self.surfaced:
+            self.surfaced = True
+            await self.world.surface(self.write)
+
+
+@dataclass
 class Delivered:
     """One delivery of one write's event, on its way from nothing to acknowledged."""
 
     world: World
     write: Write
     kind: Kind
+    row: Surfacing
     handler: GatedHandler | None = None
     acknowledged: bool = False
 
@@ -73,24 +94,6 @@ class Delivered:
 
 
 @dataclass
-class Surfacing:
-    """A row on its way: it may surface before or after its event is delivered."""
-
-    world: World
-    write: Write
-    surfaced: bool = False
-
-    async def move(self, *, dies: bool) -> None:
-        """A row does not die."""
-        await self.finish()
-
-    async def finish(self) -> None:
-        if not self.surfaced:
-            self.surfaced = True
-            await self.world.surface(self.write)
-
-
-@dataclass
 class Play:
     """All rows and all deliveries of all writes."""
 
@@ -101,11 +104,14 @@ class Play:
 
     def __post_init__(self) -> None:
         for write, copies in zip(self.writes, self.kinds, strict=False):
-            self.players += [Surfacing(self.world, write), *(Delivered(self.world, write, kind) for kind in copies)]
+            row = Surfacing(self.world, write)
+            self.players += [row, *(Delivered(self.world, write, kind, row) for kind in copies)]
 
     async def some_moves(self, dice: Random) -> None:
         """One of them makes a few moves in a row, and may die at the last."""
         chosen, count = dice.choice(self.players), dice.randint(1, 8)
+        if isinstance(chosen, Delivered) and dice.random() > EARLY:
+            await chosen.row.finish()
         for number in range(count):
             await chosen.move(dies=number == count - 1 and dice.random() < DEATHS)
 
