@@ -6,10 +6,11 @@ import signal
 import subprocess
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.parts.servers.maven import Jvm, NoServerError, fetch, free_ports, listens
 
@@ -97,6 +98,9 @@ class KafkaProcess:
         os.kill(self._running.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
+        """End the freeze; a broker that was killed is started."""
+        if self._jvm is None:
+            self.start()
         os.kill(self._running.pid, signal.SIGCONT)
 
     @property
@@ -104,6 +108,28 @@ class KafkaProcess:
         if self._jvm is None:
             raise RuntimeError("the broker is not running")
         return self._jvm
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaServer]:
+    """One broker a session; each test has topics of its own. Without one the test is skipped, and fails where CI=true."""
+    try:
+        with kafka_server() as server:
+            yield server
+    except NoServerError as error:
+        missing = f"no Kafka: {error} (give one by {ADDRESS}=host:port)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+@pytest.fixture
+def own_kafka(kafka: KafkaServer) -> Iterator[KafkaProcess]:
+    """The broker's process, to freeze and kill; it runs again when the test ends, whatever the test did."""
+    if kafka.own is None:
+        pytest.skip("this broker is not ours to stop")
+    yield kafka.own
+    kafka.own.thaw()
 
 
 @contextmanager
@@ -122,11 +148,6 @@ def kafka_server() -> Iterator[KafkaServer]:
                 yield KafkaServer(process.address, own=process)
             finally:
                 process.kill()
-
-
-def topic_name() -> str:
-    """A name of its own for each test."""
-    return f"test-{uuid.uuid4().hex[:12]}"
 
 
 def _containers_answer() -> bool:

@@ -35,7 +35,7 @@ class KafkaPublisher:
     def _record(self, row: OutboxRow) -> Record:
         body, headers = codec.encode(row.event)
         return Record(
-            place=(row.shard, row.pos),
+            place=(row.shard, row.pos, row.event.id),
             topic=self._topic,
             key=row.event.ref.document.bytes,
             value=body,
