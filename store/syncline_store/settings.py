@@ -73,6 +73,8 @@ class StoreSettings(Settings):
     """How long a write whose outcome is unknown is repeated before the caller is told so."""
     catch_up_interval: Seconds = 60.0
     """How often inline indexing looks for what a failure or another process left behind."""
+    sweep_interval: Seconds = 3600.0
+    """How often inline indexing removes what has outlived its grace."""
     read_repair: Annotated[int, Field(ge=0)] = 0
     """How many repairs a minute searches may ask for when they find what the source no longer holds; 0 for none."""
     read_ahead: Count = 500

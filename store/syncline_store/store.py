@@ -50,7 +50,14 @@ class Store:
 
         The store does so by itself, when its index is first opened and after failures. Raises Unavailable of each part.
         """
-        return 0 if self._inline is None else await self._inline.catch_up()
+        return 0 if self._inline is None else await self._inline.upkeep.catch_up()
+
+    async def sweep(self) -> int:
+        """Remove now what has outlived its grace; how many rows and points there were. 0 where relay and worker do it.
+
+        The store does so by itself, at an interval. Raises Unavailable of each part.
+        """
+        return 0 if self._inline is None else await self._inline.upkeep.sweep()
 
     async def aclose(self) -> None:
         """Finish what was written, then let go of files and connections. Closing twice does nothing."""
@@ -126,5 +133,5 @@ def _build_search(parts: Parts, directory: Directory, inline: InlineIndexing | N
 
     if not parts.settings.read_repair:
         return Search(parts, directory)
-    written = (lambda: None) if inline is None else inline.poke
+    written = (lambda: None) if inline is None else inline.upkeep.poke
     return Search(parts, directory, ReadRepair(parts.engine.outbox, parts.clock, parts.settings.read_repair, written))

@@ -17,9 +17,12 @@ from syncline_contracts.errors import (
     IndexMismatch,
     NotYetIndexed,
 )
-from syncline_store import Store
+from syncline_contracts.revision import Clock
+from syncline_store import Put, Store
 from syncline_store.embedding.protocol import Vectors
 from syncline_store.testing import WordEmbedder, open_test_store
+from tests.parts.clock import ManualClock
+from tests.parts.outbox import deliveries
 
 NOTES = ("notes",)
 
@@ -124,7 +127,7 @@ async def test_closing_does_not_wait_for_a_long_catch_up(tmp_path: Path, monkeyp
             return await asyncio.Future()
 
     embedding = asyncio.Event()
-    monkeypatch.setattr("syncline_store.inline.PATIENCE", 0.05)
+    monkeypatch.setattr("syncline_store.upkeep.PATIENCE", 0.05)
     async with open_test_store(**local(tmp_path, indexing="relay")) as store:
         await store.tenant("acme").put(NOTES, "n1", {"text": "cat"})
     async with asyncio.timeout(10):
@@ -143,14 +146,36 @@ async def test_a_catch_up_that_broke_is_told_of_and_begun_again(caplog: pytest.L
         acme, inline = store.tenant("acme"), store._inline
         await acme.put(NOTES, "n1", {"text": "cat"})
         assert inline is not None
-        running, inline._running = inline._running, asyncio.create_task(break_off())
+        upkeep = inline.upkeep
+        running, upkeep._running = upkeep._running, asyncio.create_task(break_off())
         await acme.put(NOTES, "n2", {"text": "cat"})
         await acme.put(NOTES, "n3", {"text": "cat"})
-        assert inline._running is not None
-        assert not inline._running.done()
+        assert upkeep._running is not None
+        assert not upkeep._running.done()
         assert "unforeseen" in caplog.text
         assert running is not None
         running.cancel()
+
+
+async def test_an_embedded_store_sweeps_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncline_store.upkeep.FIRST_SWEEP", 0.01)
+    time = ManualClock()
+    async with open_test_store(clock=Clock(now=time), tombstone_grace=3600, sweep_interval=0.01) as store:
+        acme, engine = store.tenant("acme"), store.parts.engine
+        await acme.put_many([Put(NOTES, f"{n}", {"text": "cat"}, ttl=60) for n in range(10)])
+        await acme.put(NOTES, "old", {"text": "cat"})
+        await acme.delete(NOTES, "old")
+        assert await (await store.parts.index()).count() == 11
+        time.forward(2 * 3600)
+        async with asyncio.timeout(10):
+            while await (await store.parts.index()).count():  # noqa: ASYNC110 - the sweep tells nobody
+                await asyncio.sleep(0.01)
+            while await engine.documents.estimate():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        assert len(await deliveries(engine)) == 12
+        time.forward(4 * 24 * 3600)
+        await store.sweep()
+        assert await deliveries(engine) == []
 
 
 async def test_a_put_that_was_cancelled_is_indexed_all_the_same() -> None:
