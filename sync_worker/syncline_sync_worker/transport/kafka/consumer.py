@@ -54,6 +54,8 @@ class KafkaConsumer:
         self._pausing = asyncio.Event()
         self._error: BaseException | None = None
         self._over = asyncio.Event()
+        self.rebalances = 0
+        """How often the group has given this worker its partitions."""
 
     @property
     def paused(self) -> Unavailable | None:
@@ -199,5 +201,6 @@ class KafkaConsumer:
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """While consumption pauses, new partitions pause too."""
+        self.rebalances += 1
         if self._paused is not None and self._subscription is not None and assigned:
             self._subscription.consumer.pause(*assigned)
