@@ -137,6 +137,15 @@ async def test_a_point_whose_payload_somebody_damaged_is_mended(world: World) ->
     await world.assert_in_step()
 
 
+async def test_half_a_surrogate_pair_buries_its_document_alone(world: World) -> None:
+    good = world.write(1, "a", ref=REFS[0])
+    bad = Write('{"text": "\\ud800 ' + "word " * 50 + '"}', bytes(16), "", world.write(2, ref=REFS[1]).event)
+    await world.surface(good, bad)
+    first, second = await world.handle(good, bad)
+    assert isinstance(first, Handled)
+    assert isinstance(second, Buried)
+
+
 # ------------------------------------------------------------------ poison
 
 

@@ -52,8 +52,8 @@ class Reader:
     def _content(self, row: Row, fields: Sequence[str]) -> Content | DocumentRefused:
         try:
             text = text_of(json.loads(row.value or "{}"), paths(row.index_spec, fields))
+            return Content(self._splitter.split(text), self._splitter.text_hash(text))
         except DocumentRefused as error:
             return error
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # half a surrogate pair is a ValueError, too
             return DocumentRefused(f"its value cannot be read: {error!r}")
-        return Content(self._splitter.split(text), self._splitter.text_hash(text))
