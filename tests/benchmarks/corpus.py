@@ -3,11 +3,12 @@
 import random
 from typing import Any
 
-WORDS = (
+VOCABULARY = (
     "index source document revision outbox relay handler passage point head tombstone guard settle defer drift repair shard lease mark "
     "segment engine vector search filter tenant namespace key value write read batch commit replay letter event publish consume embed "
     "river stone harbour winter garden letter music bridge forest paper window market silver engine orange castle morning shadow copper"
-).split()
+)
+WORDS = VOCABULARY.split()
 
 
 def texts(count: int, *, words: int = 110, seed: int = 7) -> list[str]:

@@ -17,13 +17,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import wordllama
 from qdrant_client import QdrantClient, models
 
-from syncline_contracts.revision import Clock
+from syncline_contracts.identity import Ref
+from syncline_contracts.revision import NEVER, Clock
+from syncline_store.document import Row, canonical, content_hash
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.embedding.wordllama import WordLlamaEmbedder
 from syncline_store.index.points import VECTOR
 from syncline_store.indexing import Indexer
+from syncline_store.indexing.decide import Content
+from syncline_store.indexing.passages import Passage
+from syncline_store.indexing.points import living
 from syncline_store.parts import Parts, open_parts
 from syncline_store.settings import IndexingSettings, store_settings
 from syncline_store.store import Store
@@ -136,17 +142,22 @@ def held(kind: str, folder: str) -> None:
 
 
 def _points() -> Any:
-    from syncline_contracts.identity import Ref  # noqa: PLC0415
-    from syncline_store.document import NO_CONTENT, Row, canonical, content_hash  # noqa: PLC0415
-    from syncline_store.indexing.decide import Content  # noqa: PLC0415
-    from syncline_store.indexing.passages import Passage  # noqa: PLC0415
-    from syncline_store.indexing.points import living  # noqa: PLC0415
-
     vectors = asyncio.run(NullEmbedder(DIMENSIONS).embed_documents(["x"]))
     for number, text in enumerate(texts(HELD)):
         value = canonical({"text": text, "kind": "note", "number": number})
         ref = Ref("bench", ("notes",), f"n{number}")
-        row = Row(ref, number + 1, value, content_hash(value) or NO_CONTENT, ref.document, deleted=False, index_spec="", expires_at=2**60, created_at=0, updated_at=0)
+        row = Row(
+            ref,
+            number + 1,
+            value,
+            content_hash(value),
+            ref.document,
+            deleted=False,
+            index_spec="",
+            expires_at=NEVER,
+            created_at=0,
+            updated_at=0,
+        )
         (point,) = living(row, Content([Passage(text, 0, len(text))], "0" * 32), vectors, model="null", segment=number % 4096)
         yield models.PointStruct(id=point.id, vector={VECTOR: point.vector.tolist()}, payload=point.payload)
 
@@ -174,19 +185,16 @@ def memory() -> Figure:
 
 async def bench() -> list[Figure]:
     null = NullEmbedder(DIMENSIONS)
-    wordllama = WordLlamaEmbedder(DIMENSIONS)
-    await wordllama.embed_documents(["warm"])
+    model = WordLlamaEmbedder(DIMENSIONS)
+    await model.embed_documents(["warm"])
     figures = [await compare("relay + handler, null embedder", null, None, puts_too=False)]
-    figures.append(await compare("put to indexed, WordLlama", wordllama, raw_embedding(), puts_too=True))
+    figures.append(await compare("put to indexed, WordLlama", model, raw_embedding(), puts_too=True))
     figures.append(await cpu())
     figures.append(await asyncio.to_thread(memory))
     return figures
 
 
 def raw_embedding() -> Any:
-
-    import wordllama  # noqa: PLC0415
-
     model = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, dim=DIMENSIONS, disable_download=True)
     return lambda batch: model.embed(list(batch), norm=True)
 
