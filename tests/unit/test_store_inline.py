@@ -165,6 +165,7 @@ async def test_an_embedded_store_sweeps_by_itself(monkeypatch: pytest.MonkeyPatc
         await acme.put_many([Put(NOTES, f"{n}", {"text": "cat"}, ttl=60) for n in range(10)])
         await acme.put(NOTES, "old", {"text": "cat"})
         await acme.delete(NOTES, "old")
+        await store.catch_up()
         assert await (await store.parts.index()).count() == 11
         time.forward(2 * 3600)
         async with asyncio.timeout(10):
