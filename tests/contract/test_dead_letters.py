@@ -1,14 +1,41 @@
-"""What every dead-letter queue must do, once for each implementation: the storage engines' tables, later a topic."""
+"""What every dead-letter queue must do, once for each implementation: the storage engines' tables, a table with a topic."""
 
 import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from syncline_contracts.dead_letter import Closed, DeadLetter
 from syncline_contracts.identity import Ref
+from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import DeadLetters, Engine
+from syncline_sync_worker.dead_letters.kafka import EngineWithTopic
+from syncline_sync_worker.transport.kafka.topics import ensure_topics
 from tests.contract.conftest import OpenEngine
+from tests.contract.engines import ENGINES, Implementation
 from tests.parts.clock import SECOND, START, ManualClock
+from tests.parts.servers.kafka import KafkaServer
+from tests.parts.topics import kafka_settings
 
+TOPIC = Implementation("sqlite and a topic", ENGINES[0].open)
 REF = Ref("acme", ("notes", "a\x01b"), "n1")
+
+
+@pytest.fixture(params=[*ENGINES, TOPIC], ids=lambda implementation: implementation.name)
+async def implementation(request: pytest.FixtureRequest) -> Implementation:
+    found: Implementation = request.param
+    return await _with_topic(found, request.getfixturevalue("kafka")) if found is TOPIC else found
+
+
+async def _with_topic(table: Implementation, server: KafkaServer) -> Implementation:
+    settings = kafka_settings(server.address)
+    await ensure_topics(settings)
+
+    async def open_both(folder: Path, clock: Clock) -> Engine:
+        return EngineWithTopic(await table.open(folder, clock), settings)
+
+    return replace(table, open=open_both)
 
 
 def letter(ref: Ref = REF, revision: int = 64, at: int = START, **changes: object) -> DeadLetter:

@@ -6,7 +6,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from syncline_sync_worker.transport.kafka import ConsumerSettings, KafkaSettings, ProducerSettings, TopicSettings
+from syncline_sync_worker.transport.kafka import (
+    ConsumerSettings,
+    DeadLetterTopicSettings,
+    EventTopicSettings,
+    KafkaSettings,
+    ProducerSettings,
+)
 from syncline_sync_worker.transport.kafka.connection import client_options
 from syncline_sync_worker.transport.kafka.topics import check_topics
 
@@ -21,8 +27,8 @@ def kafka_settings(
     group = consumer or ConsumerSettings(session_timeout=6.0, heartbeat=0.5, first_probe=0.1, longest_probe=0.5)
     return KafkaSettings(
         bootstrap_servers=address,
-        events=TopicSettings(name=f"events-{name}", partitions=partitions, replication=1),
-        dead_letters=TopicSettings(name=f"dead-letters-{name}", partitions=1, replication=1),
+        events=EventTopicSettings(name=f"events-{name}", partitions=partitions, replication=1),
+        dead_letters=DeadLetterTopicSettings(name=f"dead-letters-{name}", partitions=1, replication=1),
         producer=producer or ProducerSettings(),
         consumer=group.model_copy(update={"group": f"workers-{name}"}),
         request_timeout=5.0,

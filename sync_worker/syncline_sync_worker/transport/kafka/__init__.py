@@ -3,6 +3,22 @@
 Importing this package brings no broker client: `topics`, `publisher` and `consumer` do, and need the extra ``kafka``.
 """
 
-from syncline_sync_worker.transport.kafka.settings import ConsumerSettings, KafkaSecurity, KafkaSettings, ProducerSettings, TopicSettings
+from syncline_sync_worker.transport.kafka.settings import (
+    ConsumerSettings,
+    DeadLetterTopicSettings,
+    EventTopicSettings,
+    KafkaSecurity,
+    KafkaSettings,
+    ProducerSettings,
+    TopicSettings,
+)
 
-__all__ = ["ConsumerSettings", "KafkaSecurity", "KafkaSettings", "ProducerSettings", "TopicSettings"]
+__all__ = [
+    "ConsumerSettings",
+    "DeadLetterTopicSettings",
+    "EventTopicSettings",
+    "KafkaSecurity",
+    "KafkaSettings",
+    "ProducerSettings",
+    "TopicSettings",
+]

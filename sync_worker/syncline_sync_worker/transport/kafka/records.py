@@ -8,6 +8,8 @@ from syncline_sync_worker.handler.delivery import Undecodable, decode
 
 KEY = "kafka_key"
 """Where an undecodable record's key is kept, in hex, beside its headers: a dead letter has no field for it."""
+HEX = "hex:"
+"""Begins the text of a header whose bytes are no UTF-8."""
 
 
 def delivery(record: Any) -> Delivery | Undecodable:
@@ -21,4 +23,19 @@ def delivery(record: Any) -> Delivery | Undecodable:
 
 
 def _text(value: bytes | None) -> str:
-    return "" if value is None else value.decode("utf-8", "backslashreplace")
+    """Any bytes as text that `header_bytes` turns back: as UTF-8 where they are that, else in hex."""
+    try:
+        text = (value or b"").decode()
+    except UnicodeDecodeError:
+        return HEX + (value or b"").hex()
+    return HEX + text.encode().hex() if text.startswith(HEX) else text
+
+
+def header_bytes(text: str) -> bytes:
+    """The bytes that a header's text stands for."""
+    if not text.startswith(HEX):
+        return text.encode()
+    try:
+        return bytes.fromhex(text.removeprefix(HEX))
+    except ValueError:
+        return text.encode()

@@ -8,6 +8,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from syncline_store.settings import Count, Seconds, Settings
 
 DAY = 24 * 3600.0
+LETTER_OVERHEAD = 65_536
+"""Bytes by which a dead letter may be larger than the event: what its headers say of the failure."""
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
@@ -66,6 +68,21 @@ class TopicSettings(Settings):
         return max(1, self.replication - 1)
 
 
+class EventTopicSettings(TopicSettings):
+    """The topic between relay and worker."""
+
+    name: TopicName = "syncline.events"
+
+
+class DeadLetterTopicSettings(TopicSettings):
+    """The topic that gets a copy of each dead letter."""
+
+    name: TopicName = "syncline.dead-letters"
+    partitions: Count = 3
+    retention: Seconds = 30 * DAY
+    largest_record: Count = 2_097_152
+
+
 class ProducerSettings(Settings):
     """How events are sent. Always idempotent, acknowledged by all replicas in sync."""
 
@@ -119,8 +136,8 @@ class KafkaSettings(Settings):
     bootstrap_servers: str = "localhost:9092"
     """``host:port``, several separated by commas."""
     security: KafkaSecurity = KafkaSecurity()
-    events: TopicSettings = TopicSettings(name="syncline.events")
-    dead_letters: TopicSettings = TopicSettings(name="syncline.dead-letters", partitions=3, retention=30 * DAY, largest_record=2_097_152)
+    events: EventTopicSettings = EventTopicSettings()
+    dead_letters: DeadLetterTopicSettings = DeadLetterTopicSettings()
     producer: ProducerSettings = ProducerSettings()
     consumer: ConsumerSettings = ConsumerSettings()
     client: str = "syncline"
@@ -141,6 +158,18 @@ class KafkaSettings(Settings):
     def _topics_differ(self) -> Self:
         if self.events.name == self.dead_letters.name:
             raise ValueError("events and dead_letters must be different topics")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_fit(self) -> Self:
+        if self.producer.max_batch_bytes > self.events.largest_record:
+            raise ValueError("producer.max_batch_bytes must not exceed events.largest_record: Kafka's limit is for whole batches")
+        return self
+
+    @model_validator(mode="after")
+    def _letters_fit(self) -> Self:
+        if self.dead_letters.largest_record < self.events.largest_record + LETTER_OVERHEAD:
+            raise ValueError(f"dead_letters.largest_record must be events.largest_record and {LETTER_OVERHEAD:,} more at least")
         return self
 
     @property
