@@ -8,6 +8,7 @@ from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine
 from syncline_store.engines.sqlite import open_sqlite
 from tests.parts.late_engine import LateEngine
+from tests.parts.servers import cql
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Implementation:
     shared: bool = True
     own_time: bool = False
     """Its server's clock decides when leases and rows end: tests that move the time are skipped."""
+    merges: bool = False
+    """Two different writes of one revision are merged cell by cell (architecture, section 3): tests that make such are skipped."""
 
 
 async def _file(folder: Path, clock: Clock) -> Engine:
@@ -38,4 +41,5 @@ ENGINES = [
     Implementation("sqlite", _file),
     Implementation("sqlite in memory", _memory, shared=False),
     Implementation("late rows", _late),
+    Implementation("cql", cql.open_engine, own_time=True, merges=True),
 ]

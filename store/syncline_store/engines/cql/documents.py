@@ -1,0 +1,84 @@
+"""The documents' rows: last write wins by revision, which is the row's write timestamp."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from syncline_contracts.identity import Namespace, Ref
+from syncline_store.document import Row, Write
+from syncline_store.engines.cql import heads
+from syncline_store.engines.cql.dialects import IN_VALUES
+from syncline_store.engines.cql.estimate import estimate
+from syncline_store.engines.cql.listing import Listing
+from syncline_store.engines.cql.namespaces import CqlNamespaces
+from syncline_store.engines.cql.outbox import CqlOutbox
+from syncline_store.engines.cql.partition import bucket, encoded, segment
+from syncline_store.engines.cql.rows import row_of
+from syncline_store.engines.cql.session import CqlSession
+from syncline_store.engines.cql.statements import documents as statements
+from syncline_store.engines.cql.writing import Writing
+from syncline_store.engines.protocol import Heads, NamespaceSettings, Page, WriteOutcome
+
+LATENESS = 10 * 60 * 1_000_000
+"""µs within which a document is readable after its event: a batch shows its rows one by one, and its log may be replayed."""
+
+Partition = tuple[str, str, int]
+
+
+class CqlDocuments:
+    """Rows of documents, in partitions of a tenant, a namespace and a bucket."""
+
+    def __init__(self, session: CqlSession, namespaces: CqlNamespaces, outbox: CqlOutbox) -> None:
+        self._session = session
+        self._namespaces = namespaces
+        self._listing = Listing(session, namespaces)
+        self._writing = Writing(session, namespaces, outbox)
+
+    @property
+    def lateness(self) -> int:
+        """Ten minutes, in µs."""
+        return LATENESS
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[WriteOutcome]:
+        """Logged batches of documents and outbox rows; what became of each."""
+        return await self._writing.write(writes) if writes else []
+
+    async def read(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        """The rows, in the order asked; one request for up to 100 keys of a partition."""
+        wanted = await self._by_partition(refs)
+        chunks = [
+            (partition, keys[at : at + IN_VALUES])
+            for partition, keys in ((partition, list(keys)) for partition, keys in wanted.items())
+            for at in range(0, len(keys), IN_VALUES)
+        ]
+        found = await asyncio.gather(*(self._session.run(statements.READ, *partition, keys) for partition, keys in chunks))
+        rows = {row.ref: row for part in found for row in map(row_of, part) if row is not None}
+        return [rows.get(ref) for ref in refs]
+
+    async def scan(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Row]:
+        """A page in (namespace, key) order. Raises InvalidQuery for a cursor that is not this listing's."""
+        return await self._listing.page(tenant, prefix, after, limit)
+
+    def heads(self, first: int, last: int, block: int = 10_000) -> AsyncIterator[Heads]:
+        """Heads of the segments first..last: ranges of tokens."""
+        return heads.read(self._session, first, last, block)
+
+    def segment(self, ref: Ref) -> int:
+        """Where the partition's token is. A namespace that this process has not met is taken to have the default's buckets."""
+        namespace = encoded(ref.namespace)
+        buckets = self._namespaces.known_buckets(ref.tenant, namespace) or NamespaceSettings().buckets
+        return segment(ref.tenant, namespace, bucket(ref.key, buckets))
+
+    async def estimate(self) -> int:
+        """From a bounded look at the ring, or the server's own estimate."""
+        return await estimate(self._session)
+
+    async def _by_partition(self, refs: Sequence[Ref]) -> dict[Partition, dict[str, Any]]:
+        """The keys asked for, once each. Nothing where a namespace was never written."""
+        wanted: dict[Partition, dict[str, Any]] = {}
+        for ref in refs:
+            namespace = encoded(ref.namespace)
+            buckets = await self._namespaces.buckets(ref.tenant, namespace)
+            if buckets is not None:
+                wanted.setdefault((ref.tenant, namespace, bucket(ref.key, buckets)), {})[ref.key] = None
+        return wanted

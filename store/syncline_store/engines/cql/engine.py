@@ -1,0 +1,78 @@
+"""The engine: one keyspace, its parts, and what concerns all of them."""
+
+from typing import Self
+
+from syncline_contracts.revision import Clock
+from syncline_store.engines.cql.dead_letters import CqlDeadLetters
+from syncline_store.engines.cql.documents import CqlDocuments
+from syncline_store.engines.cql.leases import CqlLeases
+from syncline_store.engines.cql.migrations import migrate, missing
+from syncline_store.engines.cql.namespaces import CqlNamespaces
+from syncline_store.engines.cql.outbox import CqlOutbox
+from syncline_store.engines.cql.position import GREGORIAN, Positions
+from syncline_store.engines.cql.session import CqlSession, Statement
+from syncline_store.engines.cql.settings import CqlSettings
+from syncline_store.engines.cql.statements import namespaces as statements
+
+_NOW = Statement("SELECT now() FROM system.local")
+_SHARDS = "shards"
+
+
+class CqlEngine:
+    """The five parts over one session, made by `open_cql`. Any number of processes may work on one keyspace."""
+
+    def __init__(self, session: CqlSession, *, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+        self.namespaces = CqlNamespaces(session)
+        self.outbox = CqlOutbox(session, Positions(clock.now))
+        self.documents = CqlDocuments(session, self.namespaces, self.outbox)
+        self.leases = CqlLeases(session, clock)
+        self.dead_letters = CqlDeadLetters(session, clock)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def migrate(self) -> None:
+        """Bring the keyspace to this version, and make it where there is none."""
+        await migrate(self._session, self._clock.now())
+        await self._session.run(statements.FIX, _SHARDS, str(self._session.settings.shards))
+        await self.look()
+
+    async def look(self) -> None:
+        """Learn what was fixed when the keyspace was made, if it was: who looked at fewer shards would miss events."""
+        if await missing(self._session):
+            return
+        for (shards,) in await self._session.run(statements.FIXED, _SHARDS):
+            self.outbox.shards = self.leases.shards = int(shards)
+
+    async def clock(self) -> int:
+        """The clock of the server that answers, µs since 1970."""
+        ((now,),) = await self._session.run(_NOW)
+        return int((now.time - GREGORIAN) // 10)
+
+    async def expire(self, now: int) -> int:  # noqa: ARG002 - the servers' TTLs know the time
+        """Nothing is left to do: rows end by their TTL."""
+        return 0
+
+    async def aclose(self) -> None:
+        """Finish what is under way and close the connections."""
+        await self._session.aclose()
+
+
+async def open_cql(settings: CqlSettings, *, clock: Clock) -> CqlEngine:
+    """Connect. The keyspace need not be there yet: `migrate` makes it.
+
+    Raises StorageUnavailable where no server answers, and at once ConfigurationError (credentials, certificates), SchemaTooNew.
+    """
+    session = await CqlSession.open(settings)
+    engine = CqlEngine(session, clock=clock)
+    try:
+        await engine.look()
+    except BaseException:
+        await session.aclose()
+        raise
+    return engine

@@ -1,0 +1,126 @@
+"""Statements and how they are run: prepared once, awaited, their errors translated."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cassandra import cluster as driver
+from cassandra.query import BatchStatement, BoundStatement, PreparedStatement, SimpleStatement
+
+from syncline_contracts.errors import StorageUnavailable, SynclineError
+from syncline_store.engines.cql.bridge import Completions
+from syncline_store.engines.cql.connecting import connect, level
+from syncline_store.engines.cql.errors import translated
+from syncline_store.engines.cql.settings import CqlSettings
+
+_LONG_ENOUGH = 120.0
+"""Seconds for a change of the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """CQL text; ``{keyspace}`` is filled in. A `serial` read sees every conditional write that was begun before it."""
+
+    text: str
+    serial: bool = False
+
+
+class CqlSession:
+    """One driver session, used from one event loop. Every method raises StorageUnavailable or ConfigurationError."""
+
+    def __init__(self, settings: CqlSettings, session: driver.Session) -> None:
+        self.settings = settings
+        self._session = session
+        self._serial = level(settings.serial_consistency)
+        self._prepared: dict[Statement, PreparedStatement] = {}
+        self._room = asyncio.Semaphore(settings.max_in_flight)
+        self._completions = Completions(asyncio.get_running_loop())
+        self._preparing = asyncio.Lock()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, settings: CqlSettings) -> "CqlSession":
+        """Connect. A wrong password is a ConfigurationError at once, no server StorageUnavailable."""
+        try:
+            return cls(settings, await asyncio.to_thread(connect, settings))
+        except Exception as error:
+            raise translated(error, settings.name) or error from error
+
+    @property
+    def local_dc(self) -> str:
+        """The datacentre that requests go to."""
+        hosts = self._session.cluster.metadata.all_hosts()
+        return self.settings.local_dc or next((host.datacenter for host in hosts if host.is_up and host.datacenter), "datacenter1")
+
+    async def prepared(self, statement: Statement) -> PreparedStatement:
+        """The statement, prepared at its first use."""
+        if found := self._prepared.get(statement):
+            return found
+        async with self._preparing:
+            if statement not in self._prepared:
+                self._prepared[statement] = await self._prepare(statement)
+            return self._prepared[statement]
+
+    async def run(self, statement: Statement, *values: Any) -> list[Any]:
+        """All rows of a statement, as tuples."""
+        rows: list[Any] = []
+        async for page in self.pages(statement, *values):
+            rows += page
+        return rows
+
+    async def pages(self, statement: Statement, *values: Any, size: int | None = None) -> AsyncIterator[Sequence[Any]]:
+        """The rows page by page, each read when it is asked for. Pages may be empty."""
+        bound = (await self.prepared(statement)).bind(values)
+        if size is not None:
+            bound.fetch_size = size
+        state: bytes | None = None
+        while True:
+            page = await self.execute(bound, state)
+            yield page.current_rows or ()
+            state = page.paging_state
+            if state is None:
+                return
+
+    async def execute(self, statement: BoundStatement | BatchStatement, paging_state: bytes | None = None) -> Any:
+        """One request. The driver's error is the cause of what is raised."""
+        async with self._room:
+            if self._closed:
+                raise self._is_closed()
+            try:
+                response = self._session.execute_async(statement, paging_state=paging_state)
+                return await self._completions.wait_for(response)
+            except Exception as error:
+                raise translated(error, self.settings.name) or error from error
+
+    async def define(self, text: str) -> list[Any]:
+        """Run a statement that is not prepared: schema changes, and reads that come before them."""
+        statement = SimpleStatement(text)
+        try:
+            return list(await asyncio.to_thread(self._session.execute, statement, timeout=_LONG_ENOUGH))
+        except Exception as error:
+            raise translated(error, self.settings.name) or error from error
+
+    async def aclose(self) -> None:
+        """Close the connections. What is under way is answered first, or times out."""
+        self._closed = True
+        for _ in range(self.settings.max_in_flight):
+            await self._room.acquire()
+        for _ in range(self.settings.max_in_flight):
+            self._room.release()
+        await asyncio.to_thread(self._session.cluster.shutdown)
+
+    async def _prepare(self, statement: Statement) -> PreparedStatement:
+        if self._closed:
+            raise self._is_closed()
+        try:
+            prepared = await asyncio.to_thread(self._session.prepare, statement.text.replace("{keyspace}", self.settings.keyspace))
+        except Exception as error:
+            raise translated(error, self.settings.name) or error from error
+        prepared.is_idempotent = True  # each of our statements is, and none is retried by the driver
+        if statement.serial:
+            prepared.consistency_level = self._serial
+        return prepared
+
+    def _is_closed(self) -> SynclineError:
+        return StorageUnavailable(f"{self.settings.name}: the engine is closed: open it again")

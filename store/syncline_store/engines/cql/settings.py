@@ -1,0 +1,118 @@
+"""Settings of the CQL engine: plain frozen models, which read neither the environment nor files."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+
+from syncline_store.settings import Count, Seconds, Settings, explain
+
+KEYSPACE = r"^[a-z][a-z0-9_]{0,47}$"
+_ADDRESS = re.compile(r"^cql://([^/]+)/([^/?#]+)$")
+_PORT = 9042
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Level = Literal["ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "LOCAL_ONE"]
+
+
+class ReplicationSettings(Settings):
+    """How a new keyspace is replicated. An existing keyspace is left as it is."""
+
+    strategy: Literal["NetworkTopologyStrategy", "SimpleStrategy"] = "NetworkTopologyStrategy"
+    factors: dict[str, Count] = Field(default_factory=dict)
+    """Copies by datacentre, for example ``{"dc1": 3}``. Empty: `factor` copies in the local datacentre."""
+    factor: Count = 3
+
+    def in_cql(self, local_dc: str) -> str:
+        """The map for CREATE KEYSPACE; datacentres' names are quoted."""
+        if self.strategy == "SimpleStrategy":
+            return f"{{'class': 'SimpleStrategy', 'replication_factor': {self.factor}}}"
+        factors = self.factors or {local_dc: self.factor}
+        copies = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': {factor}" for name, factor in factors.items())
+        return f"{{'class': 'NetworkTopologyStrategy', {copies}}}"
+
+
+class TlsSettings(Settings):
+    """Encrypted connections. Without `ca` the system's authorities are trusted."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    """This client's own, where the servers ask for one."""
+    key: Path | None = None
+    key_password: SecretStr | None = None
+    check_hostname: bool = True
+
+    @model_validator(mode="after")
+    def _a_pair(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both, or neither")
+        return self
+
+
+class CqlSettings(Settings):
+    """Where the servers are and how they are talked to. Durations are seconds."""
+
+    hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("127.0.0.1",)
+    """Contact points; the other nodes are found by them."""
+    port: Port = _PORT
+    keyspace: Annotated[str, Field(pattern=KEYSPACE)] = "syncline"
+    replication: ReplicationSettings = ReplicationSettings()
+    local_dc: str | None = None
+    """The datacentre to talk to. None: that of the contact point which answers first."""
+    consistency: Level = "LOCAL_QUORUM"
+    """Of reads and writes. Below a quorum a put that returned may not be read for a while, and events may be lost with a node."""
+    serial_consistency: Literal["SERIAL", "LOCAL_SERIAL"] = "LOCAL_SERIAL"
+    """Of leases, namespaces and dead letters; SERIAL where several datacentres write."""
+    user: str | None = None
+    password: SecretStr | None = None
+    tls: TlsSettings | None = None
+    connect_timeout: Seconds = 10.0
+    request_timeout: Seconds = 10.0
+    max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Requests under way at once; further ones wait in this process."""
+    shards: Annotated[int, Field(ge=1, le=1_024)] = 4
+    """Of the outbox. Counts when the keyspace is migrated first; later it is what the keyspace says."""
+    outbox_life: Annotated[int, Field(ge=3_600, le=30 * 86_400)] = 3 * 86_400
+    """Seconds that an outbox row is kept: relays that were away for longer miss events."""
+    batch_documents: Count = 16
+    """Documents that share a logged batch; more were not faster in measurements."""
+    batch_bytes: Annotated[int, Field(ge=4_096)] = 40_000
+    """Bytes that do; Cassandra refuses batches of more than 50 KiB unless told otherwise, ScyllaDB of more than 1 MiB."""
+    scan_ranges: Count = 4
+    """Token ranges that one walk reads at once."""
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together: give both, or neither")
+        return self
+
+    @property
+    def name(self) -> str:
+        """How messages call the keyspace."""
+        return f"cql://{','.join(self.hosts)}:{self.port}/{self.keyspace}"
+
+
+def cql_settings(url: str, **given: object) -> CqlSettings:
+    """Settings from ``cql://host[:port][,host]/keyspace`` and keywords. Raises ConfigurationError that names what is wrong."""
+    try:
+        return CqlSettings.model_validate({**_parts(url), **given})
+    except ValidationError as error:
+        raise explain(error) from None
+
+
+def _parts(url: str) -> dict[str, object]:
+    found = _ADDRESS.match(url)
+    if found is None or "@" in url:
+        return {"url": "must be cql://host[:port][,host...]/keyspace; user and password are settings of their own"}
+    hosts, ports = [], set()
+    for address in found[1].split(","):
+        host, colon, port = address.rpartition(":") if not address.endswith("]") else ("", "", address)
+        hosts.append((host if colon else port).strip("[]"))
+        ports |= {port} if colon else set()
+    return {
+        "hosts": hosts,
+        "keyspace": found[2],
+        **({"port": ports.pop()} if len(ports) == 1 else {"port": "one for all"} if ports else {}),
+    }

@@ -1,0 +1,1 @@
+"""Every statement that the engine prepares, a module for each table."""

@@ -1,0 +1,192 @@
+"""Writing documents: each with its outbox row in one logged batch, several documents sharing one.
+
+A batch that is too large for the servers is cut; a document that is too large for any batch is written outbox-first, which is safe
+because a handler defers an event that is ahead of its document (docs/protocol.md, handler, step 4).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cassandra.query import BatchStatement, BatchType, BoundStatement
+
+from syncline_contracts.errors import ConfigurationError, SynclineError
+from syncline_store.document import Write
+from syncline_store.engines.cql.errors import did_nothing, is_invalid, unfit
+from syncline_store.engines.cql.namespaces import CqlNamespaces
+from syncline_store.engines.cql.outbox import TOO_SLOW, CqlOutbox, Place
+from syncline_store.engines.cql.partition import bucket, encoded
+from syncline_store.engines.cql.session import CqlSession
+from syncline_store.engines.cql.statements import documents as statements
+from syncline_store.engines.protocol import NamespaceSettings, Refused, Stored, Unknown, WriteOutcome
+
+ROW_BYTES = 500
+"""About what a row and its outbox row weigh beside the value and three times the name."""
+BATCHES = 8
+"""Batches of one call that are under way at once."""
+_ENCODING = (UnicodeError, ValueError, TypeError, OverflowError)
+"""What the driver raises for a value that the column cannot hold."""
+_LAST_END = (1 << 31) - 2
+"""Seconds since 1970 at which a TTL may end: Cassandra refuses later ones. Such a row stays; its expires_at is what readers go by."""
+_STORED = Stored()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A write as statements, and about how many bytes it takes."""
+
+    write: Write
+    statements: tuple[BoundStatement, BoundStatement]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NothingDone:
+    """The servers did not take the request: none of its writes is there."""
+
+    error: SynclineError
+
+
+Result = WriteOutcome | NothingDone
+
+
+class Writing:
+    """Binds writes, groups them, and says of each what became of it."""
+
+    def __init__(self, session: CqlSession, namespaces: CqlNamespaces, outbox: CqlOutbox) -> None:
+        self._session = session
+        self._namespaces = namespaces
+        self._outbox = outbox
+        self._room = asyncio.Semaphore(BATCHES)
+
+    async def write(self, writes: Sequence[Write]) -> list[WriteOutcome]:
+        """Raises what went wrong only where certainly none of the writes landed."""
+        bound = await self._bind(writes)
+        fit = [each for each in bound if isinstance(each, Bound)]
+        found = await asyncio.gather(*(self._land(batch) for batch in self._batches(fit)))
+        results = iter([result for batch in found for result in batch])
+        return _outcomes([each if isinstance(each, Refused) else next(results) for each in bound])
+
+    async def _bind(self, writes: Sequence[Write]) -> list[Bound | Refused]:
+        put, created = await self._session.prepared(statements.PUT), await self._session.prepared(statements.CREATED)
+        now = int(time.time())
+        bound: list[Bound | Refused] = []
+        for write in writes:
+            event = write.event
+            try:
+                namespace = encoded(event.namespace)
+                buckets = self._namespaces.known_buckets(event.tenant, namespace) or await self._settle(write)
+                where = (event.tenant, namespace, bucket(event.key, buckets), event.key)
+                made = put.bind((*_put_columns(write, now), *where))
+                first = created.bind((-event.first_at, _life(write, now), event.first_at, *where))
+            except _ENCODING as error:
+                bound.append(Refused(unfit(event.key, error)))
+            else:
+                names = len(event.tenant) + len(namespace) + len(event.key)
+                bound.append(Bound(write, (made, first), ROW_BYTES + len((write.value or "").encode()) + 12 * names))
+        return bound
+
+    async def _settle(self, write: Write) -> int:
+        return (await self._namespaces.ensure(write.ref.tenant, write.ref.namespace, NamespaceSettings())).buckets
+
+    def _batches(self, writes: Sequence[Bound]) -> list[list[Bound]]:
+        """In the order given, each within the limits; a write that is too large stands alone."""
+        settings = self._session.settings
+        batches: list[list[Bound]] = []
+        size = 0
+        for write in writes:
+            size += write.size
+            if not batches or len(batches[-1]) >= settings.batch_documents or size > settings.batch_bytes:
+                batches.append([])
+                size = write.size
+            batches[-1].append(write)
+        return batches
+
+    async def _land(self, batch: Sequence[Bound]) -> Sequence[Result]:
+        async with self._room:
+            if len(batch) == 1 and batch[0].size > self._session.settings.batch_bytes:
+                return [await self._outbox_first(batch[0])]
+            result = await self._together(batch)
+            if not isinstance(result, Refused):
+                return [result] * len(batch)
+            return [await self._alone(each) for each in batch] if len(batch) > 1 else [await self._outbox_first(batch[0])]
+
+    async def _alone(self, write: Bound) -> Result:
+        """One of a batch that the servers refused as a whole: it may be too large for a smaller limit than we know of."""
+        result = await self._together([write])
+        return await self._outbox_first(write) if isinstance(result, Refused) else result
+
+    async def _together(self, batch: Sequence[Bound]) -> Result:
+        async def send(place: Place) -> None:
+            together = BatchStatement(BatchType.LOGGED)
+            for each in batch:
+                for statement in each.statements:
+                    together.add(statement)
+                together.add(place.row(each.write.event))
+            await self._session.execute(together)
+
+        return await self._attempt([each.write for each in batch], send)
+
+    async def _outbox_first(self, write: Bound) -> Result:
+        async def send(place: Place) -> None:
+            await self._session.execute(place.row(write.write.event))
+            document = BatchStatement(BatchType.UNLOGGED)  # of one partition: one mutation, which no limit on batches concerns
+            for statement in write.statements:
+                document.add(statement)
+            await self._session.execute(document)
+
+        return await self._attempt([write.write], send)
+
+    async def _attempt(self, writes: Sequence[Write], send: Callable[[Place], Any]) -> Result:
+        try:
+            place = await self._outbox.place()
+        except SynclineError as error:
+            return NothingDone(error)
+        try:
+            await send(place)
+            if place.is_late() and not await self._outbox.append_again([write.event for write in writes]):
+                return Unknown(f"it is stored, but {TOO_SLOW}")
+        except _ENCODING as error:
+            return Refused(unfit(writes[0].event.key, error))
+        except SynclineError as error:
+            return _failed(error, writes[0])
+        return _STORED
+
+
+def _failed(error: SynclineError, write: Write) -> Result:
+    cause = error.__cause__
+    if cause is not None and is_invalid(cause):
+        return Refused(unfit(write.event.key, cause))
+    if isinstance(error, ConfigurationError) or (cause is not None and did_nothing(cause)):
+        return NothingDone(error)
+    return Unknown(str(error))
+
+
+def _outcomes(results: Sequence[Result]) -> list[WriteOutcome]:
+    failed = [result for result in results if isinstance(result, NothingDone)]
+    if failed and len(failed) == len(results):
+        raise failed[0].error
+    return [Unknown(str(result.error)) if isinstance(result, NothingDone) else result for result in results]
+
+
+def _life(write: Write, now: int) -> int:
+    """The TTL in seconds, 0 for none."""
+    return write.ttl if write.ttl is not None and now + write.ttl <= _LAST_END else 0
+
+
+def _put_columns(write: Write, now: int) -> tuple[Any, ...]:
+    life = _life(write, now)
+    return (
+        write.revision,
+        life,
+        write.value,
+        write.content_hash,
+        write.event.id,
+        write.value is None,
+        write.index_spec,
+        life,
+        write.event.first_at,
+        write.event.expires_at,
+    )
