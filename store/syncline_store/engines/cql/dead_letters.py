@@ -1,6 +1,5 @@
 """The dead letters: a row each, changed by conditional writes alone, and which of them is open for a document."""
 
-import asyncio
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from syncline_store.engines.cql.dialects import IN_VALUES
 from syncline_store.engines.cql.partition import decoded, encoded
 from syncline_store.engines.cql.session import CqlSession, Statement
 from syncline_store.engines.cql.statements import dead_letters as statements
+from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import Page
 from syncline_store.engines.sqlite.cursor import decode_cursor, encode_cursor, foreign_cursor
 
@@ -43,7 +43,7 @@ class CqlDeadLetters:
         part = _ALL if closed else _OPEN
         behind = None if after is None else _place(after)
         places = await self._places(part, behind, limit) if limit else []
-        found = await asyncio.gather(*(self.get(identifier) for _, identifier in places))
+        found = await together(self.get(identifier) for _, identifier in places)
         more = encode_cursor(places[-1][0], places[-1][1].hex) if limit and len(places) == limit else None
         return Page([letter for letter in found if letter is not None and (closed or letter.closed is None)], more)
 
@@ -56,7 +56,7 @@ class CqlDeadLetters:
         """Close what a document's revision made good. Where there are no letters it costs one read for 100 documents."""
         documents = list(versions)
         chunks = [documents[at : at + IN_VALUES] for at in range(0, len(documents), IN_VALUES)]
-        found = await asyncio.gather(*(self._session.run(statements.OF_DOCUMENTS, chunk) for chunk in chunks))
+        found = await together(self._session.run(statements.OF_DOCUMENTS, chunk) for chunk in chunks)
         closed = [await self._close(letter, Closed.RESOLVED, None, versions) for part in found for (letter,) in part]
         return sum(closed)
 

@@ -1,8 +1,6 @@
 """The documents' rows: last write wins by revision, which is the row's write timestamp."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
@@ -16,6 +14,7 @@ from syncline_store.engines.cql.partition import bucket, encoded, segment
 from syncline_store.engines.cql.rows import row_of
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import documents as statements
+from syncline_store.engines.cql.together import together
 from syncline_store.engines.cql.writing import Writing
 from syncline_store.engines.protocol import Heads, NamespaceSettings, Page, WriteOutcome
 
@@ -51,7 +50,7 @@ class CqlDocuments:
             for partition, keys in ((partition, list(keys)) for partition, keys in wanted.items())
             for at in range(0, len(keys), IN_VALUES)
         ]
-        found = await asyncio.gather(*(self._session.run(statements.READ, *partition, keys) for partition, keys in chunks))
+        found = await together(self._session.run(statements.READ, *partition, keys) for partition, keys in chunks)
         rows = {row.ref: row for part in found for row in map(row_of, part) if row is not None}
         return [rows.get(ref) for ref in refs]
 
@@ -73,12 +72,12 @@ class CqlDocuments:
         """From a bounded look at the ring, or the server's own estimate."""
         return await estimate(self._session)
 
-    async def _by_partition(self, refs: Sequence[Ref]) -> dict[Partition, dict[str, Any]]:
+    async def _by_partition(self, refs: Sequence[Ref]) -> dict[Partition, dict[str, None]]:
         """The keys asked for, once each. Nothing where a namespace was never written."""
-        wanted: dict[Partition, dict[str, Any]] = {}
+        wanted: dict[Partition, dict[str, None]] = {}
         for ref in refs:
             namespace = encoded(ref.namespace)
-            buckets = await self._namespaces.buckets(ref.tenant, namespace)
+            buckets = self._namespaces.known_buckets(ref.tenant, namespace) or await self._namespaces.buckets(ref.tenant, namespace)
             if buckets is not None:
                 wanted.setdefault((ref.tenant, namespace, bucket(ref.key, buckets)), {})[ref.key] = None
         return wanted

@@ -41,6 +41,8 @@ async def read(session: CqlSession, first: int, last: int, block: int) -> AsyncI
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        for part in parts:
+            await part.aclose()
 
 
 async def _next(part: AsyncIterator[Rows]) -> Rows | None:

@@ -3,7 +3,6 @@
 An answer that was lost leaves the lease as it would be had it come: who asks again as the same owner gets the next epoch.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from cassandra.query import BatchStatement, BatchType
 from syncline_contracts.revision import Clock
 from syncline_store.engines.cql.session import CqlSession, Statement
 from syncline_store.engines.cql.statements import leases as statements
+from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import Lease, Pos
 
 _BIAS = 1 << 63
@@ -63,7 +63,7 @@ class CqlLeases:
 
     async def marks(self) -> Mapping[int, Pos | None]:
         """Every shard's mark."""
-        found = await asyncio.gather(*(self._session.run(statements.GET, shard) for shard in range(self.shards)))
+        found = await together(self._session.run(statements.GET, shard) for shard in range(self.shards))
         return {shard: _unpacked(rows[0][3]) if rows else None for shard, rows in enumerate(found)}
 
     async def _with_life(self, life: int, shard: int, statement: Statement, *values: Any) -> bool:

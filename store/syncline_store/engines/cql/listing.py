@@ -1,6 +1,5 @@
 """A tenant's rows in (namespace, key) order: namespace by namespace, its buckets merged."""
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from heapq import heapify, heappop, heapreplace
@@ -12,6 +11,7 @@ from syncline_store.engines.cql.partition import encoded
 from syncline_store.engines.cql.rows import row_of
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import documents as statements
+from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import Page
 from syncline_store.engines.sqlite.cursor import decode_cursor, encode_cursor, foreign_cursor
 
@@ -60,7 +60,7 @@ class Listing:
         """The rows of a namespace by key. Each bucket is read a few rows at a time, as many as a page is likely to need of it."""
         chunk = min(limit, max(_FEWEST, 2 * limit // max(buckets, 1)))
         streams = [_Bucket(self._session, (*where, number), behind, chunk) for number in range(buckets)]
-        await asyncio.gather(*(stream.fill() for stream in streams))
+        await together(stream.fill() for stream in streams)
         heap = [(stream.rows[0].ref.key, number) for number, stream in enumerate(streams) if stream.rows]
         heapify(heap)
         while heap:

@@ -1,6 +1,5 @@
 """The outbox's rows: inserted with their documents, or alone; read minute by minute, without touching those that have none."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from syncline_store.engines.cql.partition import decoded, encoded
 from syncline_store.engines.cql.position import MINUTE, Positions, floor, position
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import outbox as statements
+from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import OutboxRow, Pos
 
 LATENESS = 5 * 60 * 1_000_000
@@ -66,13 +66,13 @@ class CqlOutbox:
         first, last = floor(after), floor(until)
         rows: list[OutboxRow] = []
         minutes = await self._minutes(shard, after.at // MINUTE, until.at // MINUTE)
-        at, together = 0, 1
+        at, span = 0, 1
         while at < len(minutes) and len(rows) < limit:
-            some = minutes[at : at + together]
-            found = await asyncio.gather(*(self._session.run(statements.READ, shard, minute, first, last, limit) for minute in some))
+            some = minutes[at : at + span]
+            found = await together(self._session.run(statements.READ, shard, minute, first, last, limit) for minute in some)
             rows += [_row(shard, columns) for part in found for columns in part]
             at += len(some)
-            together = min(2 * together, _MINUTES_TOGETHER)
+            span = min(2 * span, _MINUTES_TOGETHER)
         return rows[:limit]
 
     async def place(self) -> "Place":
@@ -101,7 +101,7 @@ class CqlOutbox:
         at = now if due is None else due
         place = await self._place_at(at, self._life + max(0, (at - now) // 1_000_000))
         rows = [place.row(event) for event in events]
-        await asyncio.gather(*(self._insert(rows[n : n + _ROWS_TOGETHER]) for n in range(0, len(rows), _ROWS_TOGETHER)))
+        await together(self._insert(rows[n : n + _ROWS_TOGETHER]) for n in range(0, len(rows), _ROWS_TOGETHER))
         return not place.is_late()
 
     async def _insert(self, rows: Sequence[BoundStatement]) -> None:

@@ -1,7 +1,7 @@
 """Statements and how they are run: prepared once, awaited, their errors translated."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,16 +64,18 @@ class CqlSession:
 
     async def run(self, statement: Statement, *values: Any) -> list[Any]:
         """All rows of a statement, as tuples."""
-        rows: list[Any] = []
-        async for page in self.pages(statement, *values):
-            rows += page
+        bound = (await self.prepared(statement)).bind(values)
+        page = await self.execute(bound)
+        rows = list(page.current_rows or ())
+        while page.paging_state is not None:
+            page = await self.execute(bound, page.paging_state)
+            rows += page.current_rows or ()
         return rows
 
-    async def pages(self, statement: Statement, *values: Any, size: int | None = None) -> AsyncIterator[Sequence[Any]]:
-        """The rows page by page, each read when it is asked for. Pages may be empty."""
+    async def pages(self, statement: Statement, *values: Any, size: int) -> AsyncGenerator[Sequence[Any], None]:
+        """The rows in pages of at most `size`, each read when it is asked for. Pages may be empty."""
         bound = (await self.prepared(statement)).bind(values)
-        if size is not None:
-            bound.fetch_size = size
+        bound.fetch_size = size
         state: bytes | None = None
         while True:
             page = await self.execute(bound, state)

@@ -20,6 +20,7 @@ from syncline_store.engines.cql.outbox import TOO_SLOW, CqlOutbox, Place
 from syncline_store.engines.cql.partition import bucket, encoded
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import documents as statements
+from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import NamespaceSettings, Refused, Stored, Unknown, WriteOutcome
 
 ROW_BYTES = 500
@@ -30,6 +31,8 @@ _ENCODING = (UnicodeError, ValueError, TypeError, OverflowError)
 """What the driver raises for a value that the column cannot hold."""
 _LAST_END = (1 << 31) - 2
 """Seconds since 1970 at which a TTL may end: Cassandra refuses later ones. Such a row stays; its expires_at is what readers go by."""
+_TOO_LARGE = "batch too large"
+"""In both servers' words."""
 _STORED = Stored()
 
 
@@ -65,7 +68,7 @@ class Writing:
         """Raises what went wrong only where certainly none of the writes landed."""
         bound = await self._bind(writes)
         fit = [each for each in bound if isinstance(each, Bound)]
-        found = await asyncio.gather(*(self._land(batch) for batch in self._batches(fit)))
+        found = await together(self._land(batch) for batch in self._batches(fit))
         results = iter([result for batch in found for result in batch])
         return _outcomes([each if isinstance(each, Refused) else next(results) for each in bound])
 
@@ -109,23 +112,27 @@ class Writing:
             if len(batch) == 1 and batch[0].size > self._session.settings.batch_bytes:
                 return [await self._outbox_first(batch[0])]
             result = await self._together(batch)
-            if not isinstance(result, Refused):
-                return [result] * len(batch)
-            return [await self._alone(each) for each in batch] if len(batch) > 1 else [await self._outbox_first(batch[0])]
+            if isinstance(result, Refused) and len(batch) > 1:
+                return [await self._alone(each) for each in batch]
+            return [result] * len(batch) if len(batch) > 1 else [await self._cut(batch[0], result)]
 
     async def _alone(self, write: Bound) -> Result:
-        """One of a batch that the servers refused as a whole: it may be too large for a smaller limit than we know of."""
-        result = await self._together([write])
-        return await self._outbox_first(write) if isinstance(result, Refused) else result
+        """One of a batch that the servers refused as a whole."""
+        return await self._cut(write, await self._together([write]))
+
+    async def _cut(self, write: Bound, result: Result) -> Result:
+        """The servers may have a smaller limit for batches than we were told."""
+        too_large = isinstance(result, Refused) and _TOO_LARGE in str(result.error).lower()
+        return await self._outbox_first(write) if too_large else result
 
     async def _together(self, batch: Sequence[Bound]) -> Result:
         async def send(place: Place) -> None:
-            together = BatchStatement(BatchType.LOGGED)
+            logged = BatchStatement(BatchType.LOGGED)
             for each in batch:
                 for statement in each.statements:
-                    together.add(statement)
-                together.add(place.row(each.write.event))
-            await self._session.execute(together)
+                    logged.add(statement)
+                logged.add(place.row(each.write.event))
+            await self._session.execute(logged)
 
         return await self._attempt([each.write for each in batch], send)
 
