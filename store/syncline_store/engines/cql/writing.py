@@ -31,6 +31,8 @@ _ENCODING = (UnicodeError, ValueError, TypeError, OverflowError)
 """What the driver raises for a value that the column cannot hold."""
 _LAST_END = (1 << 31) - 2
 """Seconds since 1970 at which a TTL may end: Cassandra refuses later ones. Such a row stays; its expires_at is what readers go by."""
+_LONGEST_KEY = 65_535
+"""Bytes; the servers would refuse a longer one, when its event has been written perhaps."""
 _TOO_LARGE = "batch too large"
 """In both servers' words."""
 _STORED = Stored()
@@ -81,6 +83,8 @@ class Writing:
             try:
                 namespace = encoded(event.namespace)
                 buckets = self._namespaces.known_buckets(event.tenant, namespace) or await self._settle(write)
+                if len(event.key.encode()) > _LONGEST_KEY:
+                    raise ValueError(f"the key has more than {_LONGEST_KEY} bytes")
                 where = (event.tenant, namespace, bucket(event.key, buckets), event.key)
                 made = put.bind((*_put_columns(write, now), *where))
                 first = created.bind((-event.first_at, _life(write, now), event.first_at, *where))
