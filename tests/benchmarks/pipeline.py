@@ -5,8 +5,6 @@ The raw side upserts the very points that Syncline wrote, with the same client o
 
 import asyncio
 import json
-import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -20,16 +18,11 @@ from typing import Any
 import wordllama
 from qdrant_client import QdrantClient, models
 
-from syncline_contracts.identity import Ref
-from syncline_contracts.revision import NEVER, Clock
-from syncline_store.document import Row, canonical, content_hash
+from syncline_contracts.revision import Clock
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.embedding.wordllama import WordLlamaEmbedder
 from syncline_store.index.points import VECTOR
 from syncline_store.indexing import Indexer
-from syncline_store.indexing.decide import Content
-from syncline_store.indexing.passages import Passage
-from syncline_store.indexing.points import living
 from syncline_store.parts import Parts, open_parts
 from syncline_store.settings import IndexingSettings, store_settings
 from syncline_store.store import Store
@@ -39,6 +32,7 @@ from syncline_sync_worker.transport import DirectPublisher
 from tests.benchmarks.corpus import texts, values
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.null_index import NullIndex
+from tests.benchmarks.peak import peak_mb
 from tests.parts.embedders import NullEmbedder
 
 DIMENSIONS = 256
@@ -127,39 +121,10 @@ async def cpu() -> Figure:
     return Figure("CPU a document, null index", used / DOCUMENTS * 1e6, None, "us", better="lower")
 
 
-def held(kind: str, folder: str) -> None:
-    """In a process of its own: hold HELD documents, print the peak of resident memory in MB."""
-    if kind == "ours":
-        asyncio.run(_hold(Path(folder)))
-    else:
-        points = _points()
-        client = QdrantClient(path=str(Path(folder) / "raw"))
-        client.create_collection("raw", vectors_config={VECTOR: models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE)})
-        for first in range(0, HELD, RAW_BATCH):
-            client.upsert("raw", [next(points) for _ in range(min(RAW_BATCH, HELD - first))])
-        client.close()
-    print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
-
-
-def _points() -> Any:
-    vectors = asyncio.run(NullEmbedder(DIMENSIONS).embed_documents(["x"]))
-    for number, text in enumerate(texts(HELD)):
-        value = canonical({"text": text, "kind": "note", "number": number})
-        ref = Ref("bench", ("notes",), f"n{number}")
-        row = Row(
-            ref,
-            number + 1,
-            value,
-            content_hash(value),
-            ref.document,
-            deleted=False,
-            index_spec="",
-            expires_at=NEVER,
-            created_at=0,
-            updated_at=0,
-        )
-        (point,) = living(row, Content([Passage(text, 0, len(text))], "0" * 32), vectors, model="null", segment=number % 4096)
-        yield models.PointStruct(id=point.id, vector={VECTOR: point.vector.tolist()}, payload=point.payload)
+def hold(folder: str) -> None:
+    """In a process of its own: bring HELD documents into an index, print the peak of resident memory in MB."""
+    asyncio.run(_hold(Path(folder)))
+    print(json.dumps(peak_mb()))
 
 
 async def _hold(folder: Path) -> None:
@@ -171,16 +136,19 @@ async def _hold(folder: Path) -> None:
 
 
 def memory() -> Figure:
-    """Peak resident memory of a process that brought 20,000 documents into its local index, against the raw client with the same points."""
-    peaks = {}
-    for kind in ("ours", "raw"):
-        folder = tempfile.mkdtemp()
-        try:
-            command = [sys.executable, "-c", f"from tests.benchmarks.pipeline import held; held({kind!r}, {folder!r})"]
-            peaks[kind] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=900).stdout)
-        finally:
-            shutil.rmtree(folder)
-    return Figure(f"memory at {HELD:,} documents", peaks["ours"], peaks["raw"], "MB", better="lower", most_above=100.0)
+    """Peak resident memory of a process that indexed 20,000 documents locally, and of one with qdrant-client alone and the same points."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        mine = _peak("-c", f"from tests.benchmarks.pipeline import hold; hold({place!r})")
+        with (folder / "points.jsonl").open("w") as file:
+            file.writelines(point.model_dump_json() + "\n" for point in written(folder))
+        theirs = _peak("-m", "tests.benchmarks.hold_raw", str(folder / "points.jsonl"), str(folder / "raw"), VECTOR, str(DIMENSIONS))
+    return Figure(f"memory at {HELD:,} documents", mine, theirs, "MB", better="lower", most_above=100.0)
+
+
+def _peak(*command: str) -> float:
+    done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True, check=True, timeout=900)
+    return float(json.loads(done.stdout))
 
 
 async def bench() -> list[Figure]:

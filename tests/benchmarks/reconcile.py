@@ -62,7 +62,7 @@ async def raw(database: Path, index: Index, collection: str) -> float:
     """Seconds to read the same columns of both sides, best batches, and do nothing with them."""
     started = time.perf_counter()
     connection = sqlite3.connect(database)
-    rows = connection.execute(f"SELECT {COLUMNS} FROM documents").fetchall()  # noqa: S608 - names of columns only
+    rows = connection.execute(f"SELECT {COLUMNS} FROM documents").fetchall()
     connection.close()
 
     async def scroll(qdrant: Any) -> int:
