@@ -33,7 +33,7 @@ def encode(event: ChangeEvent) -> tuple[bytes, dict[str, str]]:
     }
     if event.traceparent is not None:
         headers["traceparent"] = event.traceparent
-    return event.model_dump_json(exclude_defaults=True).encode(), headers
+    return event.model_dump_json(exclude_none=True).encode(), headers
 
 
 def decode(body: bytes, headers: Mapping[str, str]) -> ChangeEvent:

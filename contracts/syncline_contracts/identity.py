@@ -28,6 +28,8 @@ Namespace = tuple[str, ...]
 
 def encode_namespace(namespace: Namespace) -> str:
     """Encode a namespace (or a prefix of one; ``()`` gives ``""``): injective and order-preserving."""
+    if _NEEDS_ESCAPE.search("".join(namespace)) is None:
+        return END.join((*namespace, ""))
     return "".join(_NEEDS_ESCAPE.sub(lambda found: _ESCAPED[found[0]], part) + END for part in namespace)
 
 

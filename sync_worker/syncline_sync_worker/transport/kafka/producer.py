@@ -1,30 +1,28 @@
 """Records out: idempotent, acknowledged by all replicas in sync, bounded, and each at most once under way."""
 
 import asyncio
-from collections.abc import Coroutine, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from syncline_contracts.errors import ConfigurationError, SynclineError, TransportUnavailable
 from syncline_sync_worker.transport.kafka.connection import client_options, why_unreachable
 from syncline_sync_worker.transport.kafka.errors import KAFKA, translate
+from syncline_sync_worker.transport.kafka.partitions import partitions_of
 from syncline_sync_worker.transport.kafka.settings import KafkaSettings
 from syncline_sync_worker.transport.kafka.topics import check_topics
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-REQUEST_OVERHEAD = 65_536
-"""Bytes by which a request may be larger than the one record in it."""
 LONGEST_LOOK = 5.0
 """Seconds that finding out why Kafka does not acknowledge may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What is sent. `place` says which record this is: the same one brought again while it is under way is not sent twice."""
 
     place: Hashable
@@ -35,11 +33,12 @@ class Record:
 
 
 class Producer:
-    """Sends records. Safe to call from several tasks at once.
+    """Sends records, in batches made here: one for each partition of a call. Safe to call from several tasks at once.
+
+    Memory is bounded: of each partition one batch is on its way and one waits, and further calls wait with theirs.
 
     An idempotent producer never gives a batch up while Kafka is away; it goes on trying by itself. So a call that loses patience
-    leaves its records under way, and the next call that brings them waits for those. At most `in_flight` records are under way, whatever
-    became of the calls that brought them: memory is bounded in an outage of any length.
+    leaves what it has handed over under way, and the next call that brings those records waits for them instead of sending them twice.
 
     A batch that failed for good leaves a gap in the sequence that the broker counts, and every later batch of that partition would be
     refused: the producer is then replaced, and the old one closed once what it still has under way has ended.
@@ -48,7 +47,6 @@ class Producer:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._options = client_options(settings)
-        self._slots = asyncio.Semaphore(settings.producer.in_flight)
         self._under_way: dict[Hashable, asyncio.Future[Any]] = {}
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -107,33 +105,30 @@ class Producer:
 
     async def _send(self, records: Sequence[Record]) -> None:
         producer = await self._started()
+        known = {future for record in records if (future := self._under_way.get(record.place)) is not None}
+        fresh = [record for record in records if record.place not in self._under_way]
         try:
-            acknowledged = _Acknowledged(len(records))
-            for record in records:
-                acknowledged.wait_for(await self._hand_over(producer, record))
-            await acknowledged.all()
+            handing = [self._hand_over(producer, *batch) for batch in await _batches(producer, fresh)]
+            sent = await _all(handing)
+            await _acknowledged(known | set(sent))
         except KAFKA as error:
             if self._producer is producer:
                 self._retire()
             raise translate(error, "publish to Kafka") from error
 
-    async def _hand_over(self, producer: AIOKafkaProducer, record: Record) -> asyncio.Future[Any]:
-        if (under_way := self._under_way.get(record.place)) is not None:
-            return under_way
-        await self._slots.acquire()
-        try:
-            sent: asyncio.Future[Any] = await producer.send(record.topic, record.value, key=record.key, headers=record.headers)
-        except BaseException:
-            self._slots.release()
-            raise
-        self._under_way[record.place] = sent
-        sent.add_done_callback(lambda done: self._ended(record.place, done))
+    async def _hand_over(
+        self, producer: AIOKafkaProducer, topic: str, partition: int, batch: BatchBuilder, places: Sequence[Hashable]
+    ) -> asyncio.Future[Any]:
+        """Returns once the batch is the next of its partition; the future says what became of it."""
+        sent: asyncio.Future[Any] = await producer.send_batch(batch, topic, partition=partition)
+        self._under_way.update(dict.fromkeys(places, sent))
+        sent.add_done_callback(lambda done: self._ended(places, done))
         return sent
 
-    def _ended(self, place: Hashable, done: asyncio.Future[Any]) -> None:
-        self._slots.release()
-        if self._under_way.get(place) is done:
-            del self._under_way[place]
+    def _ended(self, places: Sequence[Hashable], done: asyncio.Future[Any]) -> None:
+        for place in places:
+            if self._under_way.get(place) is done:
+                del self._under_way[place]
         if not done.cancelled():
             done.exception()  # a call that lost patience does not look at it any more
 
@@ -149,14 +144,11 @@ class Producer:
             return self._producer
 
     async def _start(self) -> AIOKafkaProducer:
-        largest = max(self._settings.events.largest_record, self._settings.dead_letters.largest_record)
         producer = AIOKafkaProducer(
             **self._options,
             acks="all",
             enable_idempotence=True,
             max_batch_size=self._settings.producer.max_batch_bytes,
-            linger_ms=int(self._settings.producer.linger * 1000),
-            max_request_size=largest + REQUEST_OVERHEAD,
         )
         try:
             await producer.start()
@@ -199,24 +191,46 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
         await asyncio.wait({sender}, timeout=0.05)
 
 
-class _Acknowledged:
-    """Waits for many futures with one callback each; the first error ends the wait."""
+Batch = tuple[str, int, BatchBuilder, Sequence[Hashable]]
 
-    def __init__(self, count: int) -> None:
-        self._left = count
-        self._over = asyncio.Event()
-        self._error: BaseException | None = None
 
-    def wait_for(self, future: asyncio.Future[Any]) -> None:
-        future.add_done_callback(self._note)
+async def _batches(producer: AIOKafkaProducer, records: Iterable[Record]) -> list[Batch]:
+    """The records of each partition, in their order, in as few batches as their size allows."""
+    by_topic: dict[str, list[Record]] = {}
+    for record in records:
+        by_topic.setdefault(record.topic, []).append(record)
+    batches: list[Batch] = []
+    for topic, own in by_topic.items():
+        count = len(await producer.partitions_for(topic))
+        batches += _batches_of_topic(producer, topic, own, partitions_of([record.key for record in own], count))
+    return batches
 
-    async def all(self) -> None:
-        await self._over.wait()
-        if self._error is not None:
-            raise self._error
 
-    def _note(self, done: asyncio.Future[Any]) -> None:
-        self._left -= 1
-        self._error = self._error or (TransportUnavailable("the producer was stopped") if done.cancelled() else done.exception())
-        if self._error is not None or self._left == 0:
-            self._over.set()
+def _batches_of_topic(producer: AIOKafkaProducer, topic: str, records: Sequence[Record], partitions: Sequence[int]) -> list[Batch]:
+    full: list[Batch] = []
+    filling: dict[int, tuple[BatchBuilder, list[Hashable]]] = {}
+    for record, partition in zip(records, partitions, strict=True):
+        builder, places = filling.get(partition) or filling.setdefault(partition, (producer.create_batch(), []))
+        if builder.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is None:
+            full.append((topic, partition, builder, places))
+            builder, places = filling[partition] = producer.create_batch(), []
+            builder.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)  # a batch takes one of any size
+        places.append(record.place)
+    return [*full, *((topic, partition, *batch) for partition, batch in filling.items())]
+
+
+async def _all(handing: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Side by side; the first error ends the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in handing]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _acknowledged(sent: set[asyncio.Future[Any]]) -> None:
+    if sent:
+        done, _ = await asyncio.wait(sent, return_when=asyncio.FIRST_EXCEPTION)
+        for future in done:
+            future.result()

@@ -1,6 +1,7 @@
 """The relay's rows into Kafka."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from syncline_contracts import codec
 from syncline_store.engines.protocol import OutboxRow
@@ -35,9 +36,9 @@ class KafkaPublisher:
     def _record(self, row: OutboxRow) -> Record:
         body, headers = codec.encode(row.event)
         return Record(
-            place=(row.shard, row.pos, row.event.id),
+            place=(row.shard, row.pos.at, row.pos.tie, row.event.id.int),
             topic=self._topic,
-            key=row.event.ref.document.bytes,
+            key=UUID(headers["ce_subject"]).bytes,
             value=body,
             headers=[(name, value.encode()) for name, value in headers.items()],
         )

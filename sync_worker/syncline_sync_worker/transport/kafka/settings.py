@@ -88,10 +88,6 @@ class ProducerSettings(Settings):
 
     max_batch_bytes: Count = 131_072
     """Of one partition's batch."""
-    linger: Annotated[float, Field(ge=0, le=5)] = 0.0
-    """How long a batch waits for company. While one batch of a partition is under way the next one fills by itself."""
-    in_flight: Count = 10_000
-    """Records that are handed over and not yet acknowledged, all callers together."""
     patience: Seconds = 30.0
     """How long a call waits for its acknowledgements; the records stay under way, and calls that bring them again wait for those."""
     stop_within: Seconds = 10.0
