@@ -1,6 +1,7 @@
 """Topics, credentials and sizes on a real Kafka: what is wrong is said at once, and nothing is made by accident."""
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -134,6 +135,34 @@ async def test_a_record_that_is_too_large_is_told_and_others_follow(kafka: Kafka
     finally:
         await publisher.aclose()
     assert len(await records(settings, settings.events.name)) == 3
+
+
+async def test_calls_beside_one_that_is_refused_all_end_well(kafka: KafkaServer) -> None:
+    """They wait for their turn in a session that the refused batch ends."""
+    settings = kafka_settings(kafka.address, partitions=1)
+    await ensure_topics(settings.model_copy(update={"events": settings.events.model_copy(update={"largest_record": 2000})}))
+    publisher = KafkaPublisher(settings)
+
+    async def until_published(one: OutboxRow) -> None:
+        while True:
+            try:
+                return await publisher.publish([one])
+            except (ConfigurationError, TransportUnavailable):
+                await asyncio.sleep(0.01)
+
+    try:
+        async with asyncio.timeout(30):
+            for turn in range(5):
+                small = [until_published(row(f"{turn}-{number}")) for number in range(20)]
+                large = publisher.publish([row("large", ("x" * 250,) * 9)])
+                outcomes = await asyncio.gather(large, *small, return_exceptions=True)
+                assert isinstance(outcomes[0], ConfigurationError)
+                assert outcomes[1:] == [None] * 20
+        assert publisher.under_way == 0
+    finally:
+        await publisher.aclose()
+    keys = {json.loads(record.value)["key"] for record in await records(settings, settings.events.name)}
+    assert keys == {f"{turn}-{number}" for turn in range(5) for number in range(20)}
 
 
 async def test_a_topic_that_was_deleted_is_told(kafka: KafkaServer) -> None:
