@@ -14,6 +14,7 @@ from syncline_sync_worker.handler import Undecodable
 from syncline_sync_worker.transport.kafka import ConsumerSettings, KafkaSettings
 from syncline_sync_worker.transport.kafka.connection import client_options
 from syncline_sync_worker.transport.kafka.consumer import KafkaConsumer
+from syncline_sync_worker.transport.kafka.lag import Lag, read_lag
 from syncline_sync_worker.transport.kafka.publisher import KafkaPublisher
 from syncline_sync_worker.transport.kafka.topics import ensure_topics
 from tests.parts.consuming import Recording, running, until
@@ -242,3 +243,21 @@ async def raw_producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProduce
         yield producer
     finally:
         await producer.stop()
+
+
+async def test_the_lag_is_what_the_group_has_not_committed(settings: KafkaSettings, publisher: KafkaPublisher) -> None:
+    assert await read_lag(settings) == Lag(0, None)
+    sent = rows(names(100))
+    await publisher.publish(sent)
+    assert await read_lag(settings) == Lag(100, 0)
+    handler = Recording()
+    consumer = KafkaConsumer(handler, settings)
+    async with running(consumer):
+        await until(lambda: len(handler.done) == 100)
+        handler.out = True
+        await publisher.publish(rows(names(90))[50:])
+        await until(lambda: consumer.paused is not None)
+        lag = await read_lag(settings)
+    assert lag.records == 40
+    assert lag.oldest is not None
+    assert 50 <= lag.oldest < 60

@@ -14,7 +14,7 @@ HEX = "hex:"
 
 def delivery(record: Any) -> Delivery | Undecodable:
     """Read a record (aiokafka's ConsumerRecord) as what it is, whatever bytes stand in it."""
-    headers = {name: _text(value) for name, value in record.headers}
+    headers = {name: header_text(value) for name, value in record.headers}
     source = f"kafka/{record.topic}/{record.partition}/{record.offset}"
     decoded = decode(record.value or b"", headers, source)
     if isinstance(decoded, Undecodable) and record.key is not None:
@@ -22,7 +22,7 @@ def delivery(record: Any) -> Delivery | Undecodable:
     return decoded
 
 
-def _text(value: bytes | None) -> str:
+def header_text(value: bytes | None) -> str:
     """Any bytes as text that `header_bytes` turns back: as UTF-8 where they are that, else in hex."""
     try:
         text = (value or b"").decode()

@@ -1,0 +1,74 @@
+"""How far the group is behind the topic: for status, health, and the reconciler's question what may still be in flight."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from syncline_store.indexing.delivery import Delivery
+from syncline_sync_worker.transport.kafka.connection import client_options, why_unreachable
+from syncline_sync_worker.transport.kafka.errors import KAFKA
+from syncline_sync_worker.transport.kafka.records import delivery
+from syncline_sync_worker.transport.kafka.settings import KafkaSettings
+from syncline_sync_worker.transport.kafka.topics import check_topics
+
+LONGEST = 10.0
+"""Seconds that reading the first unhandled record of each partition may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What the group has not committed, in all partitions."""
+
+    records: int
+    oldest: int | None
+    """When the oldest change was made (µs since 1970) that the first uncommitted record of a partition speaks of; None without any.
+
+    A record further back may speak of an older one, by as much as its row surfaced late or was deferred.
+    """
+
+
+async def read_lag(settings: KafkaSettings) -> Lag:
+    """Read it, without joining the group or changing anything. Raises TransportUnavailable, ConfigurationError."""
+    count = (await check_topics(settings))[settings.events.name]
+    consumer = AIOKafkaConsumer(
+        **client_options(settings), group_id=settings.consumer.group, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    try:
+        await consumer.start()
+        return await _read(consumer, [TopicPartition(settings.events.name, number) for number in range(count)])
+    except KAFKA as error:
+        raise await why_unreachable(settings, "read the group's offsets", error) from error
+    finally:
+        await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Lag:
+    begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    committed = {partition: await consumer.committed(partition) for partition in partitions}
+    next_ = {
+        partition: max(offset or 0, begins[partition]) for partition, offset in committed.items()
+    }  # retention may have passed the group
+    behind = {partition: offset for partition, offset in next_.items() if offset < ends[partition]}
+    oldest = await _oldest(consumer, behind) if behind else None
+    return Lag(records=sum(ends[partition] - offset for partition, offset in behind.items()), oldest=oldest)
+
+
+async def _oldest(consumer: AIOKafkaConsumer, behind: Mapping[TopicPartition, int]) -> int:
+    consumer.assign(list(behind))
+    for partition, offset in behind.items():
+        consumer.seek(partition, offset)
+    ages: dict[TopicPartition, int] = {}
+    async with asyncio.timeout(LONGEST):
+        while len(ages) < len(behind):
+            for partition, records in (await consumer.getmany(timeout_ms=500, max_records=len(behind))).items():
+                ages[partition] = _made_at(records[0])
+                consumer.pause(partition)
+    return min(ages.values())
+
+
+def _made_at(record: object) -> int:
+    decoded = delivery(record)
+    published: int = getattr(record, "timestamp", 0) * 1000
+    return min(decoded.event.first_at, published) if isinstance(decoded, Delivery) else published
