@@ -27,7 +27,7 @@ from syncline_store.group_commit import GroupCommit
 from tests.benchmarks.figure import Figure
 from tests.parts.servers import cql
 
-ROUNDS = 7
+ROUNDS = 4
 SECONDS = 1.0
 MANY = 64
 TOGETHER = 16
@@ -86,7 +86,7 @@ class Raw:
         for each in range(count):
             now, key = time.time_ns() // 1_000, f"raw-{number}-{each}"
             identifier = uuid.uuid4()
-            batch.add(self.put.bind((now, 0, TEXT, HASH, identifier, False, "", 0, now, now, "bench", NAMESPACE, hash(key) % 8, key)))
+            batch.add(self.put.bind((now, 0, now, now, identifier, HASH, "", TEXT, False, 0, "bench", NAMESPACE, hash(key) % 8, key)))
             batch.add(
                 self.event.bind((0, self.minute, uuid.uuid1(), identifier, "bench", NAMESPACE, key, now, "write", now, now, None, None, 60))
             )

@@ -21,6 +21,7 @@ def connect(settings: CqlSettings) -> Session:
         auth_provider=_login(settings),
         ssl_context=None if settings.tls is None else tls_context(settings.tls),
         execution_profiles={EXEC_PROFILE_DEFAULT: _profile(settings)},
+        compression=settings.compression,
         connect_timeout=settings.connect_timeout,
         control_connection_timeout=settings.connect_timeout,
         reconnection_policy=ExponentialReconnectionPolicy(0.5, 30),

@@ -67,6 +67,8 @@ class CqlSettings(Settings):
     user: str | None = None
     password: SecretStr | None = None
     tls: TlsSettings | None = None
+    compression: bool = False
+    """Of requests and answers: worth its time where the network is narrow."""
     connect_timeout: Seconds = 10.0
     request_timeout: Seconds = 10.0
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 256

@@ -40,11 +40,10 @@ _STORED = Stored()
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A write as statements, and about how many bytes it takes."""
+    """A write as statements."""
 
     write: Write
     statements: tuple[BoundStatement, BoundStatement]
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,57 +67,68 @@ class Writing:
 
     async def write(self, writes: Sequence[Write]) -> list[WriteOutcome]:
         """Raises what went wrong only where certainly none of the writes landed."""
-        bound = await self._bind(writes)
-        fit = [each for each in bound if isinstance(each, Bound)]
-        found = await together(self._land(batch) for batch in self._batches(fit))
-        results = iter([result for batch in found for result in batch])
-        return _outcomes([each if isinstance(each, Refused) else next(results) for each in bound])
+        found = await together(self._land(batch) for batch in self._batches(writes))
+        return _outcomes([result for batch in found for result in batch])
+
+    def _batches(self, writes: Sequence[Write]) -> list[list[Write]]:
+        """In the order given, each within the limits; a write that is too large stands alone."""
+        settings = self._session.settings
+        batches: list[list[Write]] = []
+        size = 0
+        for write in writes:
+            size += (mine := _size(write))
+            if not batches or len(batches[-1]) >= settings.batch_documents or size > settings.batch_bytes:
+                batches.append([])
+                size = mine
+            batches[-1].append(write)
+        return batches
+
+    async def _land(self, batch: Sequence[Write]) -> Sequence[Result]:
+        """Bound and sent before the next batch is bound: the servers work on it meanwhile."""
+        async with self._room:
+            try:
+                bound = await self._bind(batch)
+            except SynclineError as error:
+                return [NothingDone(error)] * len(batch)
+            results = iter(await self._send([each for each in bound if isinstance(each, Bound)]))
+            return [each if isinstance(each, Refused) else next(results) for each in bound]
 
     async def _bind(self, writes: Sequence[Write]) -> list[Bound | Refused]:
         put, created = await self._session.prepared(statements.PUT), await self._session.prepared(statements.CREATED)
         now = int(time.time())
         bound: list[Bound | Refused] = []
         for write in writes:
-            event = write.event
             try:
-                namespace = encoded(event.namespace)
-                buckets = self._namespaces.known_buckets(event.tenant, namespace) or await self._settle(write)
-                if len(event.key.encode()) > _LONGEST_KEY:
-                    raise ValueError(f"the key has more than {_LONGEST_KEY} bytes")
-                where = (event.tenant, namespace, bucket(event.key, buckets), event.key)
-                made = put.bind((*_put_columns(write, now), *where))
-                first = created.bind((-event.first_at, _life(write, now), event.first_at, *where))
+                where = await self._where(write)
+                life = _life(write, now)
+                made = put.bind((write.revision, life, *_columns(write), life, *where))
+                first = created.bind((-write.event.first_at, life, write.event.first_at, *where))
             except _ENCODING as error:
-                bound.append(Refused(unfit(event.key, error)))
+                bound.append(Refused(unfit(write.event.key, error)))
             else:
-                names = len(event.tenant) + len(namespace) + len(event.key)
-                bound.append(Bound(write, (made, first), ROW_BYTES + len((write.value or "").encode()) + 12 * names))
+                bound.append(Bound(write, (made, first)))
         return bound
 
-    async def _settle(self, write: Write) -> int:
-        return (await self._namespaces.ensure(write.ref.tenant, write.ref.namespace, NamespaceSettings())).buckets
+    async def _where(self, write: Write) -> tuple[str, str, int, str]:
+        """The primary key. A namespace that was never written to is settled by its first write."""
+        event = write.event
+        if len(event.key.encode()) > _LONGEST_KEY:
+            raise ValueError(f"the key has more than {_LONGEST_KEY} bytes")
+        namespace = encoded(event.namespace)
+        buckets = self._namespaces.known_buckets(event.tenant, namespace)
+        if buckets is None:
+            buckets = (await self._namespaces.ensure(event.tenant, event.namespace, NamespaceSettings())).buckets
+        return event.tenant, namespace, bucket(event.key, buckets), event.key
 
-    def _batches(self, writes: Sequence[Bound]) -> list[list[Bound]]:
-        """In the order given, each within the limits; a write that is too large stands alone."""
-        settings = self._session.settings
-        batches: list[list[Bound]] = []
-        size = 0
-        for write in writes:
-            size += write.size
-            if not batches or len(batches[-1]) >= settings.batch_documents or size > settings.batch_bytes:
-                batches.append([])
-                size = write.size
-            batches[-1].append(write)
-        return batches
-
-    async def _land(self, batch: Sequence[Bound]) -> Sequence[Result]:
-        async with self._room:
-            if len(batch) == 1 and batch[0].size > self._session.settings.batch_bytes:
-                return [await self._outbox_first(batch[0])]
-            result = await self._together(batch)
-            if isinstance(result, Refused) and len(batch) > 1:
-                return [await self._alone(each) for each in batch]
-            return [result] * len(batch) if len(batch) > 1 else [await self._cut(batch[0], result)]
+    async def _send(self, batch: Sequence[Bound]) -> Sequence[Result]:
+        if not batch:
+            return []
+        if len(batch) == 1 and _size(batch[0].write) > self._session.settings.batch_bytes:
+            return [await self._outbox_first(batch[0])]
+        result = await self._together(batch)
+        if isinstance(result, Refused) and len(batch) > 1:
+            return [await self._alone(each) for each in batch]
+        return [result] * len(batch) if len(batch) > 1 else [await self._cut(batch[0], result)]
 
     async def _alone(self, write: Bound) -> Result:
         """One of a batch that the servers refused as a whole."""
@@ -187,17 +197,22 @@ def _life(write: Write, now: int) -> int:
     return write.ttl if write.ttl is not None and now + write.ttl <= _LAST_END else 0
 
 
-def _put_columns(write: Write, now: int) -> tuple[Any, ...]:
-    life = _life(write, now)
+def _size(write: Write) -> int:
+    """About how many bytes it takes in a batch."""
+    value, event = write.value or "", write.event
+    names = len(event.tenant) + sum(map(len, event.namespace)) + len(event.key)
+    return ROW_BYTES + (len(value) if value.isascii() else len(value.encode(errors="replace"))) + 12 * names
+
+
+def _columns(write: Write) -> tuple[Any, ...]:
+    """Those of the statement, in its order."""
+    event = write.event
     return (
-        write.revision,
-        life,
-        write.value,
+        event.expires_at,
+        event.first_at,
+        event.id,
         write.content_hash,
-        write.event.id,
-        write.value is None,
         write.index_spec,
-        life,
-        write.event.first_at,
-        write.event.expires_at,
+        write.value,
+        write.value is None,
     )

@@ -4,8 +4,8 @@ from syncline_store.engines.cql.session import Statement
 
 # Every write writes every column at the revision, so that a row is never a mix of two writes. TTL 0 is none.
 PUT = Statement(
-    "UPDATE {keyspace}.documents USING TIMESTAMP ? AND TTL ? SET value = ?, content_hash = ?, write_id = ?, deleted = ?, index_spec = ?, "
-    "ttl = ?, updated_at = ?, expires_at = ? WHERE tenant = ? AND namespace = ? AND bucket = ? AND key = ?"
+    "UPDATE {keyspace}.documents USING TIMESTAMP ? AND TTL ? SET expires_at = ?, updated_at = ?, write_id = ?, content_hash = ?, "
+    "index_spec = ?, value = ?, deleted = ?, ttl = ? WHERE tenant = ? AND namespace = ? AND bucket = ? AND key = ?"
 )
 
 # Its timestamp decreases with time, so that the earliest write's value stays.
