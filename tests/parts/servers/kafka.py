@@ -94,8 +94,10 @@ class KafkaProcess:
             self._jvm = None
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
-        os.kill(self._running.pid, signal.SIGSTOP)
+        """SIGSTOP: connections stay open and nothing is answered. Returns once every thread stands still."""
+        pid = self._running.pid
+        os.kill(pid, signal.SIGSTOP)
+        self._running.wait_until(lambda: _stands_still(pid), _START)
 
     def thaw(self) -> None:
         """End the freeze; a broker that was killed is started."""
@@ -108,6 +110,11 @@ class KafkaProcess:
         if self._jvm is None:
             raise RuntimeError("the broker is not running")
         return self._jvm
+
+
+def _stands_still(pid: int) -> bool:
+    states = [status.read_text().rpartition(")")[2].split()[0] for status in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 @pytest.fixture(scope="session")
