@@ -28,6 +28,7 @@ STEPS = {
     "unit": pytest("tests/unit", "tests/docs"),
     "contract": pytest("tests/contract"),
     "scenarios": pytest("tests/scenarios", "tests/statemachine"),
+    "integration": pytest("tests/integration"),
     "crash": pytest("tests/crash"),
     "acceptance": pytest("tests/acceptance"),
     "packaging": pytest("tests/packaging"),
