@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from tests.parts.servers.kafka import kafka, own_kafka
@@ -13,3 +15,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def soak(request: pytest.FixtureRequest) -> bool:
     """Whether the long versions are asked for."""
     return bool(request.config.getoption("--soak"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested for want of a server is said in the last lines, not left to be missed."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple))
+    for reason, count in reasons.items():
+        if "no CQL server" in reason or "no Kafka" in reason:
+            terminalreporter.write_line(f"NOT TESTED: {count} tests. {reason.removeprefix('Skipped: ')}", red=True, bold=True)
