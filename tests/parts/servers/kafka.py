@@ -113,8 +113,11 @@ class KafkaProcess:
 
 
 def _stands_still(pid: int) -> bool:
-    states = [status.read_text().rpartition(")")[2].split()[0] for status in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return set(states) == {"T"}
+    try:
+        states = {status.read_text().rpartition(")")[2].split()[0] for status in Path(f"/proc/{pid}/task").glob("*/stat")}
+    except OSError:  # a thread ended meanwhile
+        return False
+    return states == {"T"}
 
 
 @pytest.fixture(scope="session")
