@@ -8,17 +8,20 @@ from typing import Any
 import pytest
 
 from syncline_contracts.errors import InvalidDocument, InvalidFilter, InvalidQuery, SynclineError
-from syncline_contracts.revision import Clock
+from syncline_contracts.revision import Clock, now_us
 from syncline_store import Document, Put, Store, TenantView
 from syncline_store.testing import open_test_store
 from tests.parts.clock import ManualClock
+from tests.parts.servers import cql
 
 NOTES = ("users", "u1", "notes")
 
 
-@pytest.fixture(params=["sqlite file", "sqlite memory"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """Where documents are kept. The CQL engine comes here."""
+@pytest.fixture(params=["sqlite file", "sqlite memory", "cql"])
+async def where(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """Where documents are kept. An engine that is given belongs to the store that is opened with it."""
+    if request.param == "cql":
+        return {"engine": await cql.open_engine(tmp_path, Clock())}
     return {"store": f"sqlite:///{tmp_path}/documents.db" if request.param == "sqlite file" else "sqlite:///:memory:"}
 
 
@@ -334,7 +337,7 @@ class TestTenants:
 
 class TestLife:
     async def test_a_document_with_a_ttl_is_nowhere_once_it_is_over(self, where: dict[str, Any]) -> None:
-        time = ManualClock()
+        time = ManualClock(now_us())
         async with open_test_store(**where, clock=Clock(now=time)) as store:
             tenant = store.tenant("acme")
             await tenant.put(NOTES, "short", {"text": "the cat"}, ttl=60)

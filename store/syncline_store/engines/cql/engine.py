@@ -6,7 +6,7 @@ from syncline_contracts.revision import Clock
 from syncline_store.engines.cql.dead_letters import CqlDeadLetters
 from syncline_store.engines.cql.documents import CqlDocuments
 from syncline_store.engines.cql.leases import CqlLeases
-from syncline_store.engines.cql.migrations import migrate, missing
+from syncline_store.engines.cql.migrations import migrate, migrations, missing
 from syncline_store.engines.cql.namespaces import CqlNamespaces
 from syncline_store.engines.cql.outbox import CqlOutbox
 from syncline_store.engines.cql.position import GREGORIAN, Positions
@@ -44,7 +44,7 @@ class CqlEngine:
 
     async def look(self) -> None:
         """Learn what was fixed when the keyspace was made, if it was: who looked at fewer shards would miss events."""
-        if await missing(self._session):
+        if len(await missing(self._session)) == len(migrations()):
             return
         for (shards,) in await self._session.run(statements.FIXED, _SHARDS):
             self.outbox.shards = self.leases.shards = int(shards)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +43,15 @@ class CqlSession:
     @classmethod
     async def open(cls, settings: CqlSettings) -> "CqlSession":
         """Connect. A wrong password is a ConfigurationError at once, no server StorageUnavailable."""
+        connecting = asyncio.ensure_future(asyncio.to_thread(connect, settings))
         try:
-            return cls(settings, await asyncio.to_thread(connect, settings))
+            return cls(settings, await asyncio.shield(connecting))
+        except asyncio.CancelledError:
+            with suppress(Exception):  # the thread cannot be stopped: what it opens is closed
+                await asyncio.to_thread((await connecting).cluster.shutdown)
+            raise
         except Exception as error:
-            raise translated(error, settings.name) or error from error
+            raise _told(error, settings) from error
 
     @property
     def local_dc(self) -> str:
@@ -93,7 +99,7 @@ class CqlSession:
                 response = self._session.execute_async(statement, paging_state=paging_state)
                 return await self._completions.wait_for(response)
             except Exception as error:
-                raise translated(error, self.settings.name) or error from error
+                raise _told(error, self.settings) from error
 
     async def define(self, text: str) -> list[Any]:
         """Run a statement that is not prepared: schema changes, and reads that come before them."""
@@ -101,7 +107,7 @@ class CqlSession:
         try:
             return list(await asyncio.to_thread(self._session.execute, statement, timeout=_LONG_ENOUGH))
         except Exception as error:
-            raise translated(error, self.settings.name) or error from error
+            raise _told(error, self.settings) from error
 
     async def aclose(self) -> None:
         """Close the connections. What is under way is answered first, or times out."""
@@ -118,7 +124,7 @@ class CqlSession:
         try:
             prepared = await asyncio.to_thread(self._session.prepare, statement.text.replace("{keyspace}", self.settings.keyspace))
         except Exception as error:
-            raise translated(error, self.settings.name) or error from error
+            raise _told(error, self.settings) from error
         prepared.is_idempotent = True  # each of our statements is, and none is retried by the driver
         if statement.serial:
             prepared.consistency_level = self._serial
@@ -126,3 +132,8 @@ class CqlSession:
 
     def _is_closed(self) -> SynclineError:
         return StorageUnavailable(f"{self.settings.name}: the engine is closed: open it again")
+
+
+def _told(error: Exception, settings: CqlSettings) -> Exception:
+    """In our own tree, where it is the driver's; anything else is a mistake of the program, and stays visible as one."""
+    return translated(error, settings.name) or RuntimeError(f"{settings.name}: {error!r}")
