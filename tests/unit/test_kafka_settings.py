@@ -1,6 +1,8 @@
 """Settings of the Kafka transport: what cannot work is refused before anything connects, and says how it would."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from aiokafka import errors
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from syncline_contracts.errors import ConfigurationError, TransportUnavailable
 from syncline_sync_worker.transport.kafka import KafkaSecurity, KafkaSettings
@@ -42,6 +44,21 @@ SASL = {"protocol": "SASL_SSL", "username": "u", "password": "p"}
 def test_what_cannot_work_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         KafkaSettings.model_validate(given)
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "kafka.md").read_text()
+    table = page[page.index("## Settings") : page.index("## Speed")]
+    named = {name for row in table.splitlines() for name in re.findall(r"`([a-z_.]+)`", row.split("|")[1] if row.startswith("|") else "")}
+    assert named == set(names(KafkaSettings))
+
+
+def names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in names(field.annotation))
+        else:
+            yield name
 
 
 def test_secrets_show_nowhere() -> None:

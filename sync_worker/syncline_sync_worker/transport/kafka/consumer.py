@@ -88,6 +88,7 @@ class KafkaConsumer:
     async def _consume(self, stop: asyncio.Event) -> None:
         self._error, self._paused = None, None
         self._over.clear()
+        self._pausing.clear()
         subscription = self._subscription = Subscription(self._settings, self._take, listener=self, failed=self._failed)
         consuming = asyncio.create_task(self._start_and_probe(subscription))
         ends = [consuming, asyncio.create_task(stop.wait()), asyncio.create_task(self._over.wait())]
@@ -123,25 +124,24 @@ class KafkaConsumer:
             self._end(error)
 
     def _end(self, error: BaseException) -> None:
+        """Nothing is handled or committed from here on."""
         self._error = self._error or error
         self._over.set()
 
     # ------------------------------------------------------------------ one batch
 
     async def _take(self, message: KafkaMessage) -> None:
+        """FastStream would log an error and go on, and the next commit would skip the batch: so any error ends the run."""
         async with self._batch:
-            if self._error is None:
+            if self._error is not None:
+                return
+            try:
                 await self._handle(message)
-            else:
-                self._rewind(message)
+            except Exception as error:  # noqa: BLE001 - see above
+                self._end(error)
 
     async def _handle(self, message: KafkaMessage) -> None:
-        try:
-            verdict = await self._handler.handle([delivery(record) for record in message.raw_message])
-        except Exception as error:  # noqa: BLE001 - a bug in the handler: FastStream would log it, and the next commit skip the batch
-            self._rewind(message)
-            self._end(error)
-            return
+        verdict = await self._handler.handle([delivery(record) for record in message.raw_message])
         match verdict:
             case Done():
                 self._probes.reset()
