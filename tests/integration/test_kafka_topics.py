@@ -98,7 +98,15 @@ async def test_a_wrong_password_is_told_at_once(own_kafka: KafkaProcess) -> None
     await everything(settings.model_copy(update={"security": another}))
 
 
-async def test_a_server_that_speaks_no_tls_is_told_at_once(kafka: KafkaServer) -> None:
+async def test_a_certificate_that_nobody_vouches_for_is_told_at_once(own_kafka: KafkaProcess) -> None:
+    settings = kafka_settings(own_kafka.tls_address)
+    vouched = settings.model_copy(update={"security": KafkaSecurity(protocol="SSL", ca_file=own_kafka.ca_file)})
+    await ensure_topics(vouched)
+    await publish(vouched)
+    await everything(settings.model_copy(update={"security": KafkaSecurity(protocol="SSL")}))
+
+
+async def test_tls_where_there_is_none_is_told_at_once(kafka: KafkaServer) -> None:
     settings = kafka_settings(kafka.address)
     with pytest.raises((ConfigurationError, TransportUnavailable)):
         await check_topics(settings.model_copy(update={"security": KafkaSecurity(protocol="SSL")}))

@@ -17,20 +17,23 @@ from tests.parts.servers.maven import Jvm, NoServerError, fetch, free_ports, lis
 VERSION = "4.1.1"
 IMAGE = f"apache/kafka:{VERSION}"
 ADDRESS = "SYNCLINE_TEST_KAFKA"
-USER, PASSWORD = "syncline", "right"
+USER, PASSWORD = "syncline", "the-right-one"
 _START = 60
 """Seconds that a broker may take to listen."""
 _PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAIN://127.0.0.1:{plain},SASL://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
-listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAIN://127.0.0.1:{plain},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}
+listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
 connection.failed.authentication.delay.ms=0
+listener.name.tls.ssl.keystore.type=PKCS12
+listener.name.tls.ssl.keystore.location={keys}
+listener.name.tls.ssl.keystore.password={password}
 log.dirs={data}
 auto.create.topics.enable=true
 offsets.topic.num.partitions=4
@@ -60,10 +63,13 @@ class KafkaProcess:
     def __init__(self, folder: Path) -> None:
         self._jars = fetch("org.apache.kafka", "kafka_2.13", VERSION)
         self._folder = folder
-        self._plain, self._sasl, controller = free_ports(3)
+        self._plain, self._sasl, self._tls, controller = free_ports(4)
+        keys = folder / "keys.p12"
+        self.ca_file = _certificate(keys)
         self._properties = folder / "server.properties"
-        values = {"plain": self._plain, "sasl": self._sasl, "controller": controller, "data": folder / "data"}
-        self._properties.write_text(_PROPERTIES.format(**values, user=USER, password=PASSWORD), encoding="utf-8")
+        ports = {"plain": self._plain, "sasl": self._sasl, "tls": self._tls, "controller": controller}
+        values = {**ports, "data": folder / "data", "keys": keys, "user": USER, "password": PASSWORD}
+        self._properties.write_text(_PROPERTIES.format(**values), encoding="utf-8")
         format_log = ["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(self._properties)]
         done = subprocess.run(
             ["java", "-Xmx256m", "-cp", f"{self._jars}/*", *format_log], capture_output=True, text=True, timeout=_START, check=False
@@ -80,6 +86,11 @@ class KafkaProcess:
     def sasl_address(self) -> str:
         """The listener that wants SASL PLAIN from USER with PASSWORD."""
         return f"127.0.0.1:{self._sasl}"
+
+    @property
+    def tls_address(self) -> str:
+        """The listener with a certificate that `ca_file` vouches for."""
+        return f"127.0.0.1:{self._tls}"
 
     def start(self) -> None:
         """Begin, or begin again after `kill` with all that was stored."""
@@ -140,6 +151,18 @@ def own_kafka(kafka: KafkaServer) -> Iterator[KafkaProcess]:
         pytest.skip("this broker is not ours to stop")
     yield kafka.own
     kafka.own.thaw()
+
+
+def _certificate(keys: Path) -> Path:
+    """Make a key and a certificate of its own for 127.0.0.1; gives the certificate's file."""
+    ca_file = keys.with_suffix(".pem")
+    store = ["-keystore", str(keys), "-storetype", "PKCS12", "-storepass", PASSWORD, "-alias", "kafka"]
+    names = ["-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1", "-ext", "bc=ca:true"]
+    for command in (["-genkeypair", "-keyalg", "EC", *names, "-validity", "3650"], ["-exportcert", "-rfc", "-file", str(ca_file)]):
+        done = subprocess.run(["keytool", *command, *store], capture_output=True, text=True, timeout=_START, check=False)
+        if done.returncode:
+            raise NoServerError(f"no certificate could be made for the broker: {done.stdout[-500:]}")
+    return ca_file
 
 
 @contextmanager
