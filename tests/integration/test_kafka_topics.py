@@ -159,7 +159,7 @@ async def test_calls_beside_one_that_is_refused_all_end_well(kafka: KafkaServer)
                 await asyncio.sleep(0.01)
 
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(AT_ONCE):
             for turn in range(5):
                 small = [until_published(row(f"{turn}-{number}")) for number in range(20)]
                 large = publisher.publish([row("large", ("x" * 250,) * 9)])

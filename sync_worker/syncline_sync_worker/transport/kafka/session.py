@@ -1,6 +1,7 @@
 """One idempotent session with the brokers: a producer id, and the sequence numbers that the brokers count for it."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ class Session:
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
         self._under_way: set[asyncio.Future[Any]] = set()
+        self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended = False
 
     @classmethod
@@ -55,7 +57,7 @@ class Session:
 
         It is cancelled when the session ended before either.
         """
-        sent: asyncio.Future[Any] = await self._producer.send_batch(batch, topic, partition=partition)
+        sent = await self._in_turn(self._producer.send_batch(batch, topic, partition=partition))
         if self._ended:  # aiokafka lets a call that waited for its turn add to a producer that has stopped
             sent.cancel()
             raise TransportUnavailable("the producer was replaced")
@@ -63,8 +65,21 @@ class Session:
         sent.add_done_callback(self._under_way.discard)
         return sent
 
+    async def _in_turn(self, handing: Coroutine[Any, Any, asyncio.Future[Any]]) -> asyncio.Future[Any]:
+        """Wait for it no longer than the session lasts: a turn that does not come is given up by aiokafka after request_timeout only."""
+        waiting = asyncio.create_task(handing)
+        try:
+            either: set[asyncio.Future[Any]] = {waiting, self._ending}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise TransportUnavailable("the producer was replaced")
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
     async def end(self, at_once: asyncio.Event, within: float) -> None:
         """Stop it once what is under way has ended, or at the latest `within` seconds after `at_once` is set."""
+        self._ending.set_result(None)
         stopping, hurrying = asyncio.create_task(self._producer.stop()), asyncio.create_task(at_once.wait())
         await asyncio.wait({stopping, hurrying}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({stopping}, timeout=within)
