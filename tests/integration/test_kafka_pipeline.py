@@ -153,7 +153,7 @@ async def test_a_stop_while_the_broker_is_away_ends_in_time(own_kafka: KafkaProc
             own_kafka.freeze()
             await some_writes(pipeline, 20, "frozen")
             stopped = time.monotonic()
-        assert time.monotonic() - stopped < 20
+        assert time.monotonic() - stopped < 40
         own_kafka.thaw()
         async with pipeline.running():
             await pipeline.in_step()

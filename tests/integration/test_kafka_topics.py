@@ -23,7 +23,7 @@ from tests.parts.servers.kafka import PASSWORD, USER, KafkaProcess, KafkaServer
 from tests.parts.servers.maven import free_ports
 from tests.parts.topics import kafka_settings, records
 
-AT_ONCE = 15.0
+AT_ONCE = 30.0
 """Seconds in which what is wrong must be said, on a busy machine."""
 WRONG = "not-the-password"
 
@@ -185,6 +185,9 @@ async def _delete(settings: KafkaSettings, topic: TopicSettings) -> None:
     await client.start()
     try:
         await client.delete_topics([topic.name])
+        async with asyncio.timeout(AT_ONCE):
+            while topic.name in await client.list_topics():
+                await asyncio.sleep(0.05)
     finally:
         await client.close()
 
