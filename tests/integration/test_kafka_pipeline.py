@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from syncline_contracts.errors import TransportUnavailable
 from syncline_sync_worker.transport.kafka import ConsumerSettings, KafkaSettings, ProducerSettings
 from syncline_sync_worker.transport.kafka.connection import client_options
+from syncline_sync_worker.transport.kafka.publisher import KafkaPublisher
 from syncline_sync_worker.transport.kafka.topics import ensure_topics
+from tests.contract.publishers import rows
+from tests.parts.consuming import until
 from tests.parts.embedders import OutableEmbedder, RefusingEmbedder
 from tests.parts.pipeline import Pipeline
 from tests.parts.servers.kafka import KafkaProcess, KafkaServer
@@ -113,6 +117,25 @@ async def test_a_broker_that_freezes_in_mid_stream_loses_nothing(own_kafka: Kafk
         await pipeline.in_step()
         assert await pipeline.letters() == []
     assert await records(settings, settings.dead_letters.name) == []
+
+
+async def test_rows_that_are_brought_again_while_they_are_under_way_are_sent_once(own_kafka: KafkaProcess) -> None:
+    settings = quick(own_kafka.address).model_copy(update={"producer": ProducerSettings(patience=0.5, stop_within=1.0)})
+    await ensure_topics(settings)
+    publisher = KafkaPublisher(settings)
+    try:
+        await publisher.publish(rows(10))
+        own_kafka.freeze()
+        sent = rows(200, shard=1)
+        for _ in range(3):
+            with pytest.raises(TransportUnavailable):
+                await publisher.publish(sent)
+            assert publisher.under_way == 200
+        own_kafka.thaw()
+        await until(lambda: publisher.under_way == 0)
+    finally:
+        await publisher.aclose()
+    assert len(await records(settings, settings.events.name)) == 210
 
 
 async def test_a_broker_that_is_killed_in_mid_stream_loses_nothing(own_kafka: KafkaProcess, tmp_path: Path) -> None:
