@@ -138,6 +138,22 @@ async def test_rows_that_are_brought_again_while_they_are_under_way_are_sent_onc
     assert len(await records(settings, settings.events.name)) == 210
 
 
+async def test_closing_lets_go_of_what_is_under_way(own_kafka: KafkaProcess) -> None:
+    settings = quick(own_kafka.address).model_copy(update={"producer": ProducerSettings(patience=0.5, stop_within=0.5)})
+    await ensure_topics(settings)
+    publisher = KafkaPublisher(settings)
+    await publisher.publish(rows(10))
+    own_kafka.freeze()
+    with pytest.raises(TransportUnavailable):
+        await publisher.publish(rows(20, shard=1))
+    assert publisher.under_way == 20
+    async with asyncio.timeout(15):
+        await publisher.aclose()
+    await until(lambda: publisher.under_way == 0, 5)
+    with pytest.raises(TransportUnavailable):
+        await publisher.publish(rows(1))
+
+
 async def test_a_broker_that_is_killed_in_mid_stream_loses_nothing(own_kafka: KafkaProcess, tmp_path: Path) -> None:
     settings = quick(own_kafka.address)
     await ensure_topics(settings)
