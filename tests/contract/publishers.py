@@ -18,9 +18,8 @@ from syncline_sync_worker.handler import Handler, HandlerSettings
 from syncline_sync_worker.transport import DirectPublisher, Publisher
 from syncline_sync_worker.transport.kafka import ProducerSettings
 from syncline_sync_worker.transport.kafka.publisher import KafkaPublisher
-from syncline_sync_worker.transport.kafka.topics import ensure_topics
 from tests.parts.servers.kafka import KafkaServer
-from tests.parts.topics import kafka_settings, records
+from tests.parts.topics import kafka_settings, make_topics, records
 
 DEADLINE = 30.0
 
@@ -115,7 +114,7 @@ class KafkaBench(Bench):
         server: KafkaServer = request.getfixturevalue("kafka")
         self._process = server.own
         self._settings = kafka_settings(server.address, partitions=1, producer=ProducerSettings(patience=2.0, stop_within=0.5))
-        await ensure_topics(self._settings)
+        await make_topics(self._settings)
         self.publisher = KafkaPublisher(self._settings)
         await self.publisher.publish([warm_up()])
         self._held: list[ChangeEvent] | None = None

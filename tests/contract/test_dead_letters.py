@@ -11,12 +11,11 @@ from syncline_contracts.identity import Ref
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import DeadLetters, Engine
 from syncline_sync_worker.dead_letters.kafka import EngineWithTopic
-from syncline_sync_worker.transport.kafka.topics import ensure_topics
 from tests.contract.conftest import OpenEngine
 from tests.contract.engines import ENGINES, Implementation
 from tests.parts.clock import SECOND, START, ManualClock
 from tests.parts.servers.kafka import KafkaServer
-from tests.parts.topics import kafka_settings
+from tests.parts.topics import kafka_settings, make_topics
 
 TOPIC = Implementation("sqlite and a topic", ENGINES[0].open)
 REF = Ref("acme", ("notes", "a\x01b"), "n1")
@@ -30,7 +29,7 @@ async def implementation(request: pytest.FixtureRequest) -> Implementation:
 
 async def _with_topic(table: Implementation, server: KafkaServer) -> Implementation:
     settings = kafka_settings(server.address)
-    await ensure_topics(settings)
+    await make_topics(settings)
 
     async def open_both(folder: Path, clock: Clock) -> Engine:
         return EngineWithTopic(await table.open(folder, clock), settings)

@@ -4,8 +4,10 @@ import asyncio
 import uuid
 from typing import Any
 
+import tenacity
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from syncline_contracts.errors import TransportUnavailable
 from syncline_sync_worker.transport.kafka import (
     ConsumerSettings,
     DeadLetterTopicSettings,
@@ -14,7 +16,7 @@ from syncline_sync_worker.transport.kafka import (
     ProducerSettings,
 )
 from syncline_sync_worker.transport.kafka.connection import client_options
-from syncline_sync_worker.transport.kafka.topics import check_topics
+from syncline_sync_worker.transport.kafka.topics import check_topics, ensure_topics
 
 PATIENCE = 30.0
 
@@ -33,6 +35,17 @@ def kafka_settings(
         consumer=group.model_copy(update={"group": f"workers-{name}"}),
         request_timeout=5.0,
     )
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(TransportUnavailable),
+    wait=tenacity.wait_fixed(0.2),
+    stop=tenacity.stop_after_delay(PATIENCE),
+    reraise=True,
+)
+async def make_topics(settings: KafkaSettings) -> None:
+    """Make them, as soon as the broker can: one that was just started or thawed knows no node for a moment."""
+    await ensure_topics(settings)
 
 
 async def records(settings: KafkaSettings, topic: str) -> list[Any]:
