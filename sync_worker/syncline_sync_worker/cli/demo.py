@@ -1,5 +1,7 @@
 """``syncline demo``: the main job in a minute, told step by step."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -103,7 +105,7 @@ class _Told:
         seconds = result.data()["seconds"]
         verdict = f"[bold green]Done[/] in {seconds:.0f} s." if result.passed else "[bold red]Something did not hold: see above.[/]"
         self._out.print(f"\n{verdict} The data is still there, try it:\n")
-        self._out.print(f'   [cyan]syncline search "how do I compress a file" --data {escape(str(folder))}[/]\n', soft_wrap=True)
+        self._out.print(f'   [cyan]{escape(_program())} search "how do I compress a file" --data {escape(str(folder))}[/]\n', soft_wrap=True)
 
     def _head(self, name: str, how: str, seconds: float | None = None) -> None:
         self._number += 1
@@ -148,3 +150,8 @@ def _plural(kind: str) -> str:
 
 def _tick(good: bool) -> str:  # noqa: FBT001 - a mark for yes and no
     return "[green]✓[/]" if good else "[red]✗[/]"
+
+
+def _program() -> str:
+    """How to call this command again: by its name, or as it was called where that is not on the path."""
+    return "syncline" if shutil.which("syncline") else sys.argv[0]
