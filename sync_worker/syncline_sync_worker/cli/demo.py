@@ -105,7 +105,9 @@ class _Told:
         seconds = result.data()["seconds"]
         verdict = f"[bold green]Done[/] in {seconds:.0f} s." if result.passed else "[bold red]Something did not hold: see above.[/]"
         self._out.print(f"\n{verdict} The data is still there, try it:\n")
-        self._out.print(f'   [cyan]{escape(_program())} search "how do I compress a file" --data {escape(str(folder))}[/]\n', soft_wrap=True)
+        self._out.print(
+            f'   [cyan]{escape(_program())} search "how do I compress a file" --data {escape(str(folder))}[/]\n', soft_wrap=True
+        )
 
     def _head(self, name: str, how: str, seconds: float | None = None) -> None:
         self._number += 1
