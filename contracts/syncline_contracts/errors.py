@@ -9,6 +9,7 @@ SynclineError
 │   ├── IndexMismatch             the collection was built with another model or dimension
 │   ├── IndexLocked               another process holds the local index
 │   ├── SchemaTooNew              the data was migrated by a newer Syncline
+│   ├── SchemaMissing             the storage was not migrated to this version yet
 │   └── ClockSkew                 this machine's clock is ahead of, or behind, what is bearable
 ├── Unavailable                   a part does not answer now: try again later, nothing is lost
 │   ├── StorageUnavailable
@@ -67,6 +68,10 @@ class IndexLocked(ConfigurationError):
 
 class SchemaTooNew(ConfigurationError):
     """The data was migrated by a newer Syncline than this one."""
+
+
+class SchemaMissing(ConfigurationError):
+    """The storage was not migrated to this version yet: `syncline migrate` does it."""
 
 
 class ClockSkew(ConfigurationError):

@@ -8,11 +8,11 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syncline_contracts.errors import ClockSkew, StorageUnavailable
+from syncline_contracts.errors import ClockSkew, ConfigurationError, SchemaMissing, StorageUnavailable
 from syncline_contracts.revision import MAX_AHEAD, Clock
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
-from syncline_store.settings import MEMORY, StoreSettings, store_settings
+from syncline_store.settings import MEMORY, CqlSettings, StoreSettings, store_settings
 
 if TYPE_CHECKING:
     from syncline_store.index.index import Index
@@ -69,20 +69,30 @@ class Parts:
 async def open_parts(
     settings: StoreSettings, *, embedder: Embedder | None = None, engine: Engine | None = None, clock: Clock | None = None
 ) -> Parts:
-    """Open the storage, bring its schema up to date, and check the clocks.
+    """Open the storage, bring its schema up to date where the settings say so, and check the clocks.
 
-    An engine that is given is owned from here on, and closed with the parts. Raises ConfigurationError, SchemaTooNew, ClockSkew,
-    StorageUnavailable.
+    An engine that is given is owned from here on, and closed with the parts. Raises ConfigurationError, SchemaMissing, SchemaTooNew,
+    ClockSkew, StorageUnavailable.
     """
     clock = clock or Clock()
     engine = engine or await _open_engine(settings, clock)
     try:
-        await engine.migrate()
+        await _ensure_schema(engine, settings)
         await check_clock(engine, clock)
     except BaseException:
         await engine.aclose()
         raise
     return Parts(settings, engine, clock, embedder)
+
+
+async def _ensure_schema(engine: Engine, settings: StoreSettings) -> None:
+    if settings.migrates:
+        await engine.migrate()
+    elif missing := await engine.missing():
+        raise SchemaMissing(
+            f"{settings.store} lacks {', '.join(missing)}: run `syncline migrate --store {settings.store}` once, with a user that may "
+            "make tables (or open it with migrate=True)"
+        )
 
 
 async def check_clock(engine: Engine, clock: Clock) -> None:
@@ -102,11 +112,21 @@ async def check_clock(engine: Engine, clock: Clock) -> None:
 
 
 async def _open_engine(settings: StoreSettings, clock: Clock) -> Engine:
+    if settings.cql_settings is not None:
+        return await _open_cql(settings.cql_settings, clock)
     from syncline_store.engines.sqlite import open_sqlite  # noqa: PLC0415 - one engine is used, the others need not be installed
 
     if settings.sqlite_path != MEMORY:
         await asyncio.to_thread(_make_folder, Path(settings.sqlite_path).parent)
     return await open_sqlite(settings.sqlite_path, clock=clock)
+
+
+async def _open_cql(settings: CqlSettings, clock: Clock) -> Engine:
+    try:
+        from syncline_store.engines.cql import open_cql  # noqa: PLC0415 - its driver is an extra
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"store: {settings.name} needs the driver: pip install 'syncline-store[cql]'") from error
+    return await open_cql(settings, clock=clock)
 
 
 def _make_folder(folder: Path) -> None:

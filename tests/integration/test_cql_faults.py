@@ -8,8 +8,8 @@ import pytest
 from syncline_contracts.errors import ConfigurationError, StorageUnavailable
 from syncline_contracts.revision import Clock
 from syncline_store.engines.cql import open_cql, outbox
-from syncline_store.engines.cql.settings import TlsSettings
 from syncline_store.engines.protocol import Stored, Unknown
+from syncline_store.settings.cql import TlsSettings
 from tests.integration.cql import Opening, ask, events, frozen, keyspace, opening, until
 from tests.parts.servers import cql
 from tests.parts.servers.maven import free_ports

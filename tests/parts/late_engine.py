@@ -65,6 +65,9 @@ class LateEngine:
     async def migrate(self) -> None:
         await self.inner.migrate()
 
+    async def missing(self) -> Sequence[str]:
+        return await self.inner.missing()
+
     async def clock(self) -> int:
         return await self.inner.clock()
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from syncline_contracts.errors import ConfigurationError
 from syncline_store.engines.cql.connecting import tls_context
-from syncline_store.engines.cql.settings import CqlSettings, ReplicationSettings, TlsSettings, cql_settings
+from syncline_store.settings.cql import CqlSettings, ReplicationSettings, TlsSettings, cql_settings
 
 
 @pytest.mark.parametrize(

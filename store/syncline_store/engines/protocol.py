@@ -237,6 +237,9 @@ class Engine(Protocol):
     async def migrate(self) -> None:
         """Bring the schema to this version; idempotent, safe with two at once. Raises SchemaTooNew."""
 
+    async def missing(self) -> Sequence[str]:
+        """The names of the migrations that the schema lacks. Raises SchemaTooNew."""
+
     async def clock(self) -> int:
         """The server's clock. An engine in this process gives the later of its clock and its newest revision."""
 

@@ -91,6 +91,10 @@ class EngineWithTopic:
         """Bring the engine's schema to this version. Topics are `ensure_topics`' business."""
         await self._engine.migrate()
 
+    async def missing(self) -> Sequence[str]:
+        """The engine's."""
+        return await self._engine.missing()
+
     async def clock(self) -> int:
         """The engine's."""
         return await self._engine.clock()

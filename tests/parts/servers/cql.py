@@ -12,7 +12,7 @@ import pytest
 from syncline_contracts.revision import Clock
 from syncline_store.engines.cql import CqlEngine, CqlSettings, open_cql
 from syncline_store.engines.cql.connecting import connect
-from syncline_store.engines.cql.settings import ReplicationSettings
+from syncline_store.settings.cql import ReplicationSettings
 from tests.parts.servers.cassandra import PASSWORD, USER, CqlServer, cql_server
 from tests.parts.servers.maven import NoServerError
 

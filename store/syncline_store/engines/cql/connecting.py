@@ -11,7 +11,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionP
 from cassandra.query import tuple_factory
 
 from syncline_contracts.errors import ConfigurationError
-from syncline_store.engines.cql.settings import CqlSettings, TlsSettings
+from syncline_store.settings.cql import CqlSettings, TlsSettings
 
 
 def connect(settings: CqlSettings) -> Session:

@@ -1,5 +1,6 @@
 """The engine: one keyspace, its parts, and what concerns all of them."""
 
+from collections.abc import Sequence
 from typing import Self
 
 from syncline_contracts.revision import Clock
@@ -11,8 +12,8 @@ from syncline_store.engines.cql.namespaces import CqlNamespaces
 from syncline_store.engines.cql.outbox import CqlOutbox
 from syncline_store.engines.cql.position import GREGORIAN, Positions
 from syncline_store.engines.cql.session import CqlSession, Statement
-from syncline_store.engines.cql.settings import CqlSettings
 from syncline_store.engines.cql.statements import namespaces as statements
+from syncline_store.settings import CqlSettings
 
 _NOW = Statement("SELECT now() FROM system.local")
 _SHARDS = "shards"
@@ -41,6 +42,10 @@ class CqlEngine:
         await migrate(self._session, self._clock.now())
         await self._session.run(statements.FIX, _SHARDS, str(self._session.settings.shards))
         await self.look()
+
+    async def missing(self) -> Sequence[str]:
+        """The names of the migrations that the keyspace lacks: all of them where it is not there. Raises SchemaTooNew."""
+        return [migration.name for migration in await missing(self._session)]
 
     async def look(self) -> None:
         """Learn what was fixed when the keyspace was made, if it was: who looked at fewer shards would miss events."""

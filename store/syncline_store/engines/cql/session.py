@@ -13,7 +13,7 @@ from syncline_contracts.errors import StorageUnavailable, SynclineError
 from syncline_store.engines.cql.bridge import Completions
 from syncline_store.engines.cql.connecting import connect, level
 from syncline_store.engines.cql.errors import translated
-from syncline_store.engines.cql.settings import CqlSettings
+from syncline_store.settings import CqlSettings
 
 _LONG_ENOUGH = 120.0
 """Seconds for a change of the schema."""

@@ -1,6 +1,7 @@
 """The engine: one SQLite file, its parts, and what concerns all of them."""
 
 import sqlite3
+from collections.abc import Sequence
 from functools import partial
 from typing import Self
 
@@ -46,6 +47,10 @@ class SqliteEngine:
     async def migrate(self) -> None:
         """Bring the schema to this version. Opening did it already; again does no harm."""
         await self._connections.writing.run(partial(migrate, path=self._connections.path, now=self._clock.now()))
+
+    async def missing(self) -> Sequence[str]:
+        """None: opening brings a file up to date."""
+        return ()
 
     async def clock(self) -> int:
         """The later of this machine's clock and the newest revision."""

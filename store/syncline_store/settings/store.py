@@ -1,25 +1,17 @@
-"""Settings of the store: plain frozen models. Nothing here reads the environment or a file; the caller does, or has no need to."""
+"""What `open_store` needs to know: where both sides are, who indexes, and how much of anything."""
 
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
-from syncline_contracts.errors import ConfigurationError
+from syncline_store.settings.base import Count, Seconds, Settings, explain, problems
+from syncline_store.settings.cql import CQL, CqlOptions, CqlSettings, address
 
 SQLITE = "sqlite:///"
 MEMORY = ":memory:"
 PATH = "path:"
 EMBEDDERS = ("wordllama",)
-
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class Settings(BaseModel):
-    """A group of settings: frozen, and a name that does not exist is refused instead of ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class LimitSettings(Settings):
@@ -58,7 +50,11 @@ class StoreSettings(Settings):
     """Everything that `open_store` needs to know. Durations are seconds."""
 
     store: str = "sqlite:///syncline-data/documents.db"
-    """``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``sqlite:///:memory:``."""
+    """``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite:///:memory:``, or ``cql://host[:port][,host...]/keyspace``."""
+    cql: CqlOptions = CqlOptions()
+    """How the servers of a ``cql://`` store are talked to."""
+    migrate: bool | None = None
+    """Whether opening brings the schema up to date. None: a file's yes; servers' no, where `syncline migrate` does it once for all."""
     index: str = "path:./syncline-data/index"
     """``path:FOLDER`` (in this process), ``:memory:``, or a Qdrant server's ``http(s)://host:6333``."""
     index_api_key: SecretStr | None = None
@@ -88,8 +84,10 @@ class StoreSettings(Settings):
     @field_validator("store")
     @classmethod
     def _store_is_known(cls, url: str) -> str:
-        if not url.startswith(SQLITE) or url == SQLITE or "?" in url or "#" in url:
-            raise ValueError("must be sqlite:///PATH (four slashes for an absolute path) or sqlite:///:memory:")
+        if url.startswith(CQL):
+            _expect_whole(url)
+        elif not url.startswith(SQLITE) or url == SQLITE or "?" in url or "#" in url:
+            raise ValueError("must be sqlite:///PATH (four slashes for an absolute path), sqlite:///:memory: or cql://HOST/KEYSPACE")
         return url
 
     @field_validator("index")
@@ -121,6 +119,18 @@ class StoreSettings(Settings):
         return self
 
     @property
+    def cql_settings(self) -> CqlSettings | None:
+        """Where the servers are and how they are talked to; None for a file."""
+        if not self.store.startswith(CQL):
+            return None
+        return CqlSettings.model_validate({**self.cql.model_dump(exclude_unset=True), **address(self.store)})
+
+    @property
+    def migrates(self) -> bool:
+        """Opening brings the schema up to date."""
+        return self.migrate if self.migrate is not None else self.cql_settings is None
+
+    @property
     def sqlite_path(self) -> str:
         """The file that `store` names, or ``:memory:``."""
         return self.store.removeprefix(SQLITE)
@@ -146,14 +156,12 @@ class StoreSettings(Settings):
         return int(self.embedder.partition(":")[2] or 256)
 
 
-def explain(error: ValidationError) -> ConfigurationError:
-    """Say which settings are wrong and what they must be, without showing their values."""
-    problems = []
-    for problem in error.errors(include_input=False, include_url=False):
-        name = ".".join(map(str, problem["loc"])) or "settings"
-        said = "there is no such setting" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
-        problems.append(f"{name}: {said}")
-    return ConfigurationError("; ".join(problems))
+def _expect_whole(url: str) -> None:
+    """Raise ValueError, which names what is wrong, where the address is no keyspace's."""
+    try:
+        CqlSettings.model_validate(address(url))
+    except ValidationError as error:
+        raise ValueError("; ".join(f"its {name} is wrong: {said}" for name, said in problems(error))) from None
 
 
 def store_settings(**given: object) -> StoreSettings:

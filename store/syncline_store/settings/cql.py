@@ -6,9 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
-from syncline_store.settings import Count, Seconds, Settings, explain
+from syncline_contracts.errors import ConfigurationError
+from syncline_store.settings.base import Count, Seconds, Settings, explain
 
 KEYSPACE = r"^[a-z][a-z0-9_]{0,47}$"
+CQL = "cql://"
 _ADDRESS = re.compile(r"^cql://([^/]+)/([^/?#]+)$")
 _PORT = 9042
 
@@ -50,13 +52,9 @@ class TlsSettings(Settings):
         return self
 
 
-class CqlSettings(Settings):
-    """Where the servers are and how they are talked to. Durations are seconds."""
+class CqlOptions(Settings):
+    """How the servers are talked to. Durations are seconds."""
 
-    hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("127.0.0.1",)
-    """Contact points; the other nodes are found by them."""
-    port: Port = _PORT
-    keyspace: Annotated[str, Field(pattern=KEYSPACE)] = "syncline"
     replication: ReplicationSettings = ReplicationSettings()
     local_dc: str | None = None
     """The datacentre to talk to. None: that of the contact point which answers first."""
@@ -90,6 +88,15 @@ class CqlSettings(Settings):
             raise ValueError("user and password go together: give both, or neither")
         return self
 
+
+class CqlSettings(CqlOptions):
+    """Where the servers are, and how they are talked to."""
+
+    hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("127.0.0.1",)
+    """Contact points; the other nodes are found by them."""
+    port: Port = _PORT
+    keyspace: Annotated[str, Field(pattern=KEYSPACE)] = "syncline"
+
     @property
     def name(self) -> str:
         """How messages call the keyspace."""
@@ -97,24 +104,27 @@ class CqlSettings(Settings):
 
 
 def cql_settings(url: str, **given: object) -> CqlSettings:
-    """Settings from ``cql://host[:port][,host]/keyspace`` and keywords. Raises ConfigurationError that names what is wrong."""
+    """Settings from ``cql://host[:port][,host...]/keyspace`` and keywords. Raises ConfigurationError that names what is wrong."""
     try:
-        return CqlSettings.model_validate({**_parts(url), **given})
+        return CqlSettings.model_validate({**address(url), **given})
     except ValidationError as error:
         raise explain(error) from None
+    except ValueError as error:
+        raise ConfigurationError(f"url: {error}") from None
 
 
-def _parts(url: str) -> dict[str, object]:
+def address(url: str) -> dict[str, object]:
+    """Hosts, port and keyspace of a ``cql://`` address, whose form alone is checked. Raises ValueError."""
     found = _ADDRESS.match(url)
     if found is None or "@" in url:
-        return {"url": "must be cql://host[:port][,host...]/keyspace; user and password are settings of their own"}
-    hosts, ports = [], set()
-    for address in found[1].split(","):
-        host, colon, port = address.rpartition(":") if not address.endswith("]") else ("", "", address)
-        hosts.append((host if colon else port).strip("[]"))
-        ports |= {port} if colon else set()
-    return {
-        "hosts": hosts,
-        "keyspace": found[2],
-        **({"port": ports.pop()} if len(ports) == 1 else {"port": "one for all"} if ports else {}),
-    }
+        raise ValueError("must be cql://host[:port][,host...]/keyspace; user and password are settings of their own")
+    places = [_place(place) for place in found[1].split(",")]
+    ports = {port for _, port in places if port}
+    if len(ports) > 1:
+        raise ValueError("must name one port: it is the same on all hosts")
+    return {"hosts": [host for host, _ in places], "keyspace": found[2], **({"port": ports.pop()} if ports else {})}
+
+
+def _place(place: str) -> tuple[str, str]:
+    host, colon, port = ("", "", place) if place.endswith("]") else place.rpartition(":")
+    return (host if colon else port).strip("[]"), port if colon else ""

@@ -1,0 +1,31 @@
+"""Settings of the store: plain frozen models. Nothing here reads the environment or a file; the caller does, or has no need to."""
+
+from syncline_store.settings.base import Count, Seconds, Settings, explain, problems
+from syncline_store.settings.cql import CqlOptions, CqlSettings, ReplicationSettings, TlsSettings, cql_settings
+from syncline_store.settings.store import (
+    MEMORY,
+    GroupSettings,
+    IndexingSettings,
+    LimitSettings,
+    StoreSettings,
+    store_settings,
+)
+
+__all__ = [
+    "MEMORY",
+    "Count",
+    "CqlOptions",
+    "CqlSettings",
+    "GroupSettings",
+    "IndexingSettings",
+    "LimitSettings",
+    "ReplicationSettings",
+    "Seconds",
+    "Settings",
+    "StoreSettings",
+    "TlsSettings",
+    "cql_settings",
+    "explain",
+    "problems",
+    "store_settings",
+]
