@@ -2,7 +2,7 @@
 
 import uuid
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,6 +49,16 @@ class ChangeEvent(BaseModel):
     expects: uuid.UUID | None = None
     """An intent's: the write_id that its conditional write expects to replace."""
     traceparent: str | None = None
+
+    @classmethod
+    def stored(cls, **fields: Any) -> Self:
+        """The event whose fields, all of them, were checked when it was stored: a third of what `model_construct` takes."""
+        event = cls.__new__(cls)
+        object.__setattr__(event, "__dict__", fields)
+        object.__setattr__(event, "__pydantic_fields_set__", set(fields))
+        object.__setattr__(event, "__pydantic_extra__", None)
+        object.__setattr__(event, "__pydantic_private__", None)
+        return event
 
     @property
     def ref(self) -> Ref:

@@ -9,6 +9,7 @@ import re
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha1
 
 SEGMENTS = 4096
 """How many parts the space of documents is cut into for walks (12 bits)."""
@@ -57,7 +58,8 @@ class Ref:
     @cached_property
     def document(self) -> uuid.UUID:
         """The document's id: uuid5 of the injective encoding of (tenant, *namespace, key)."""
-        return uuid.uuid5(_DOCUMENTS, encode_namespace((self.tenant, *self.namespace, self.key)))
+        name = encode_namespace((self.tenant, *self.namespace, self.key))
+        return uuid.UUID(bytes=sha1(_DOCUMENTS.bytes + name.encode(), usedforsecurity=False).digest()[:16], version=5)
 
     @cached_property
     def slice(self) -> int:

@@ -155,7 +155,7 @@ def _row(shard: int, found: tuple[Any, ...]) -> OutboxRow:
     return OutboxRow(
         shard,
         position(place),
-        ChangeEvent.model_construct(
+        ChangeEvent.stored(
             id=event,
             tenant=tenant,
             namespace=decoded(namespace),

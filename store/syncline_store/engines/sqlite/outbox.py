@@ -119,7 +119,7 @@ def _row(shard: int, found: Columns) -> OutboxRow:
     return OutboxRow(
         shard,
         Pos(at, tie),
-        ChangeEvent.model_construct(
+        ChangeEvent.stored(
             id=uuid.UUID(bytes=event),
             tenant=tenant,
             namespace=decoded(namespace),

@@ -1,7 +1,6 @@
 """The relay's rows into Kafka."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from syncline_contracts import codec
 from syncline_store.engines.protocol import OutboxRow
@@ -38,7 +37,7 @@ class KafkaPublisher:
         return Record(
             place=(row.shard, row.pos.at, row.pos.tie, row.event.id.int),
             topic=self._topic,
-            key=UUID(headers["ce_subject"]).bytes,
+            key=bytes.fromhex(headers["ce_subject"].replace("-", "")),
             value=body,
             headers=[(name, value.encode()) for name, value in headers.items()],
         )
