@@ -19,8 +19,9 @@ $(READY): requirements/uv.txt requirements/dev.txt $(DISTRIBUTIONS:%=%/pyproject
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e ./%)
 	touch $@
 
-lock: $(READY) ## pin requirements/dev.in anew
+lock: $(READY) ## pin requirements/*.in anew
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url --upgrade requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --constraint requirements/dev.txt $(patsubst %,--no-emit-package syncline-%,contracts store worker) requirements/runtime.in -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade requirements/uv.in -o requirements/uv.txt
 
 demo: $(READY) ## the main job on real text, in a minute; leaves demo-data/ to try `syncline search` on
