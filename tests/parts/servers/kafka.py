@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -106,29 +105,19 @@ class KafkaProcess:
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing is answered. Returns once every thread stands still."""
-        pid = self._running.pid
-        os.kill(pid, signal.SIGSTOP)
-        self._running.wait_until(lambda: _stands_still(pid), _START)
+        self._running.freeze()
 
     def thaw(self) -> None:
         """End the freeze; a broker that was killed is started."""
         if self._jvm is None:
             self.start()
-        os.kill(self._running.pid, signal.SIGCONT)
+        self._running.thaw()
 
     @property
     def _running(self) -> Jvm:
         if self._jvm is None:
             raise RuntimeError("the broker is not running")
         return self._jvm
-
-
-def _stands_still(pid: int) -> bool:
-    try:
-        states = {status.read_text().rpartition(")")[2].split()[0] for status in Path(f"/proc/{pid}/task").glob("*/stat")}
-    except OSError:  # a thread ended meanwhile
-        return False
-    return states == {"T"}
 
 
 @pytest.fixture(scope="session")

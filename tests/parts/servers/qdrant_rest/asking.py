@@ -1,0 +1,146 @@
+"""Qdrant's JSON in the engine's words. What is not understood is refused, never left out of a filter."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import qdrant_edge as edge
+
+Json = Mapping[str, Any]
+
+
+class RefusedError(Exception):
+    """The request is answered with this status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def only(given: Json, *known: str) -> None:
+    """Refuse what nobody here would look at."""
+    if unknown := {name for name, value in given.items() if value is not None} - set(known):
+        raise RefusedError(400, f"the stand-in does not know {sorted(unknown)}")
+
+
+def as_filter(given: Json | None) -> edge.Filter | None:
+    """A filter; None where there is none."""
+    return None if given is None else _filter(given)
+
+
+def _filter(given: Json) -> edge.Filter:
+    only(given, "must", "should", "must_not", "min_should")
+    least = given.get("min_should")
+    return edge.Filter(
+        must=_conditions(given.get("must")),
+        should=_conditions(given.get("should")),
+        must_not=_conditions(given.get("must_not")),
+        min_should=None if least is None else edge.MinShould(_conditions(least["conditions"]) or [], least["min_count"]),
+    )
+
+
+def _conditions(given: Any) -> list[Any] | None:
+    if given is None:
+        return None
+    return [_condition(each) for each in (given if isinstance(given, list) else [given])]
+
+
+_CONDITIONS: dict[str, Callable[[Any], Any]] = {
+    "is_empty": lambda given: edge.IsEmptyCondition(given["key"]),
+    "is_null": lambda given: edge.IsNullCondition(given["key"]),
+    "has_id": lambda given: edge.HasIdCondition({as_id(each) for each in given}),
+    "has_vector": edge.HasVectorCondition,
+    "nested": lambda given: edge.NestedCondition(given["key"], _filter(given["filter"])),
+}
+
+
+def _condition(given: Json) -> Any:
+    if "key" in given:
+        return _field(given)
+    for name, condition in _CONDITIONS.items():
+        if name in given:
+            return condition(given[name])
+    return _filter(given)
+
+
+def _field(given: Json) -> edge.FieldCondition:
+    only(given, "key", "match", "range", "is_empty", "is_null")
+    bounds = given.get("range")
+    return edge.FieldCondition(
+        given["key"],
+        match=None if given.get("match") is None else _match(given["match"]),
+        range=None if bounds is None else _range(bounds),
+        is_empty=given.get("is_empty"),
+        is_null=given.get("is_null"),
+    )
+
+
+_MATCHES: dict[str, Callable[[Any], Any]] = {"value": edge.MatchValue, "any": edge.MatchAny, "except": edge.MatchExcept}
+
+
+def _match(given: Json) -> Any:
+    only(given, *_MATCHES)
+    ((name, value),) = ((name, value) for name, value in given.items() if value is not None)
+    return _MATCHES[name](value)
+
+
+def _range(given: Json) -> Any:
+    only(given, "gte", "gt", "lte", "lt")
+    bounds = {name: value for name, value in given.items() if value is not None}
+    if any(isinstance(value, str) for value in bounds.values()):
+        return edge.RangeDateTime(**bounds)
+    return edge.RangeFloat(**bounds)
+
+
+def as_id(given: Any) -> Any:
+    """A number, or a UUID in words."""
+    if isinstance(given, int):
+        return given
+    try:
+        return UUID(given)
+    except (ValueError, TypeError, AttributeError):
+        raise RefusedError(400, f"value {given} is not a valid point ID, valid values are either an unsigned integer or a UUID") from None
+
+
+def as_selection(given: Any, *, otherwise: bool) -> Any:
+    """`with_payload`: all, none, some keys, or all but some."""
+    if given is None:
+        return otherwise
+    if not isinstance(given, dict):
+        return given
+    only(given, "include", "exclude")
+    selector: Any = edge.PayloadSelector
+    return selector.Include(given["include"]) if given.get("include") is not None else selector.Exclude(given["exclude"])
+
+
+def as_query(given: Any, using: str | None) -> Any:
+    """The nearest to a vector; None for no order at all."""
+    if isinstance(given, dict):
+        only(given, "nearest")
+        given = given["nearest"]
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise RefusedError(400, "the stand-in knows queries by one dense vector alone")
+    return edge.Query.Nearest(given, using=using)
+
+
+_SCHEMAS: dict[str, Any] = {
+    "keyword": edge.KeywordIndexParams,
+    "integer": edge.IntegerIndexParams,
+    "float": edge.FloatIndexParams,
+    "bool": edge.BoolIndexParams,
+    "datetime": edge.DatetimeIndexParams,
+    "uuid": edge.UuidIndexParams,
+    "text": edge.TextIndexParams,
+    "geo": edge.GeoIndexParams,
+}
+
+
+def as_schema(given: Any) -> Any:
+    """A payload index's parameters: its type alone, or with its settings."""
+    settings = {"type": given} if isinstance(given, str) else {name: value for name, value in given.items() if value is not None}
+    kind = settings.pop("type")
+    if kind not in _SCHEMAS:
+        raise RefusedError(400, f"unknown payload index {kind!r}")
+    return _SCHEMAS[kind](**settings)
