@@ -1,15 +1,16 @@
 """Any order of puts, deletes, deliveries, crashes and sweeps leads to one index: the source's (architecture, invariants 1, 3-5, 12)."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from syncline_contracts.revision import NEVER
 from syncline_store.indexing.delivery import Delivery
+from tests.statemachine.servers import open_servers
 from tests.statemachine.world import NAMESPACE, Worker, World, to_be_found
 
 T = TypeVar("T")
@@ -32,15 +33,22 @@ lives = st.sampled_from([None, None, None, 100, 2 * DAYS])
 class Everything(RuleBasedStateMachine):
     """`model` is what the source must hold: key -> (revision, value, expires_at, indexed), None once deleted."""
 
+    def __init__(self, runner: asyncio.Runner, open_world: Callable[[], Awaitable[World]]) -> None:
+        super().__init__()
+        self.runner = runner
+        self.open_world = open_world
+
     @initialize()
     def begin(self) -> None:
-        self.runner = asyncio.Runner()
-        self.world = self.run(World.open())
+        self.world = self.run(self.opened())
         self.model: dict[str, tuple[int, dict[str, Any], int, bool] | None] = {}
         self.acknowledged: set[str] = set()
         self.known: list[Delivery] = []
         self.workers: list[Worker] = []
         self.landed_late = False
+
+    async def opened(self) -> World:
+        return await self.open_world()
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(step)
@@ -266,16 +274,33 @@ class Everything(RuleBasedStateMachine):
             while self.workers:
                 self.run(self.workers.pop().die())
             self.run(self.world.aclose())
-            self.runner.close()
 
 
-TestEverything = Everything.TestCase
-TestEverything.settings = settings(
-    max_examples=180,
-    stateful_step_count=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-    report_multiple_bugs=False,
-)
+def explore(runner: asyncio.Runner, open_world: Callable[[], Awaitable[World]], examples: int) -> None:
+    run_state_machine_as_test(
+        lambda: Everything(runner, open_world),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+            report_multiple_bugs=False,
+        ),
+    )
+
+
+def test_on_sqlite() -> None:
+    with asyncio.Runner() as runner:
+        explore(runner, World.in_memory, 180)
+
+
+def test_on_a_cql_server(*, soak: bool) -> None:
+    """A tenant of its own for each example. The server lets no row's life end by the manual clock: `expires_at` alone says so."""
+    with asyncio.Runner() as runner:
+        servers = runner.run(open_servers())
+        try:
+            explore(runner, servers.world, 400 if soak else 30)
+        finally:
+            runner.run(servers.aclose())

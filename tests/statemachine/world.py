@@ -20,16 +20,18 @@ from syncline_store.index.points import PointState
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.indexer import Indexer
 from syncline_store.indexing.text import is_indexed, text_of
-from syncline_store.settings import IndexingSettings
-from syncline_store.testing import open_test_store
+from syncline_store.parts import open_parts
+from syncline_store.settings import IndexingSettings, store_settings
+from syncline_store.testing import WordEmbedder
 from tests.parts.clock import ManualClock
 from tests.parts.outbox import deliveries
 
 T = TypeVar("T")
 
-TENANT = "acme"
 NAMESPACE = ("notes",)
-PASSAGE_TOKENS = 16
+SETTINGS = store_settings(
+    store="sqlite:///:memory:", index=":memory:", indexing="relay", indexing_settings=IndexingSettings(passage_tokens=16)
+)
 
 
 class CrashError(Exception):
@@ -124,21 +126,22 @@ class Worker:
 
 
 class World:
-    """Everything is in memory, and time stands still unless it is moved."""
+    """A store of one tenant, and an index in memory. Time stands still unless it is moved."""
 
-    def __init__(self, store: Store, time: ManualClock, index: Index) -> None:
+    def __init__(self, store: Store, time: ManualClock, index: Index, tenant: str = "acme") -> None:
         self.store = store
         self.time = time
+        self.began = time() - 1
         self.clock = store.parts.clock
         self.index = index
-        self.view: TenantView = store.tenant(TENANT)
+        self.tenant = tenant
+        self.view: TenantView = store.tenant(tenant)
         self.indexer = self.new_indexer(index)
 
     @classmethod
-    async def open(cls) -> Self:
+    async def in_memory(cls) -> Self:
         time = ManualClock()
-        indexing = IndexingSettings(passage_tokens=PASSAGE_TOKENS)
-        store = await open_test_store(indexing="relay", clock=Clock(now=time), indexing_settings=indexing)
+        store = Store(await open_parts(SETTINGS, embedder=WordEmbedder(), clock=Clock(now=time)))
         return cls(store, time, await store.parts.index())
 
     def new_indexer(self, index: Any, engine: Any = None) -> Indexer:
@@ -154,7 +157,9 @@ class World:
         )
 
     async def events(self) -> list[Delivery]:
-        return await deliveries(self.store.parts.engine)
+        """This tenant's: another's deferred events may stand behind the time at which this world began."""
+        found = await deliveries(self.store.parts.engine, self.began)
+        return [delivery for delivery in found if delivery.event.tenant == self.tenant]
 
     async def start(self, batch: Sequence[Delivery], at: int, *, after: bool) -> Worker | None:
         """A worker that stands at its n-th request, None when it was done before."""
@@ -186,7 +191,7 @@ class World:
         return True
 
     async def repair(self, key: str, revision: int, expires_at: int) -> None:
-        event = ChangeEvent.of(ref(key), revision, Kind.REPAIR, first_at=min(self.clock.now(), revision), expires_at=expires_at)
+        event = ChangeEvent.of(self.ref(key), revision, Kind.REPAIR, first_at=min(self.clock.now(), revision), expires_at=expires_at)
         await self.store.parts.engine.outbox.append([event])
 
     async def sweep(self) -> None:
@@ -195,12 +200,12 @@ class World:
         await self.index.purge(now, self.store.parts.settings.tombstone_grace_us)
 
     async def row(self, key: str) -> Row | None:
-        (row,) = await self.store.parts.engine.documents.read([ref(key)])
+        (row,) = await self.store.parts.engine.documents.read([self.ref(key)])
         return row
 
     async def points(self, keys: Sequence[str]) -> dict[str, list[PointState]]:
-        found = await self.index.points([ref(key).document for key in keys])
-        return {key: found[ref(key).document] for key in keys}
+        found = await self.index.points([self.ref(key).document for key in keys])
+        return {key: found[self.ref(key).document] for key in keys}
 
     async def filtered(self, number: int) -> set[str]:
         """Keys of the heads that the index finds by the field `n`, expired ones left out."""
@@ -224,12 +229,11 @@ class World:
         expected = (await self.store.parts.embedder.embed_documents([text]))[0]
         return bool(abs(vectors[point] - expected).max() < 1e-5)
 
+    def ref(self, key: str) -> Ref:
+        return Ref(self.tenant, NAMESPACE, key)
+
     async def aclose(self) -> None:
         await self.store.aclose()
-
-
-def ref(key: str) -> Ref:
-    return Ref(TENANT, NAMESPACE, key)
 
 
 def to_be_found(row: Row | None, now: int) -> bool:
