@@ -14,7 +14,7 @@ class RelaySettings(Settings):
     """Between two reads of what is new, while there is something new."""
     idle_interval: Seconds = 0.5
     """What that grows to while there is not."""
-    page: Annotated[int, Field(ge=1, le=10_000)] = 500
+    page: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     """Rows read, and handed to the publisher, at a time."""
     short_overlap: Seconds = 10.0
     short_every: Seconds = 1.0

@@ -1,6 +1,8 @@
 """One leased shard: hot reads of what is new, sweeps of the overlaps, held intents, and the mark behind them."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -22,11 +24,22 @@ IDLE_CHECKPOINT = 60_000_000
 """µs between two checkpoints while nothing is published."""
 
 
+class Page(NamedTuple):
+    """What a hot read gave, and the place up to which it read. `full`: there may be more."""
+
+    rows: Sequence[OutboxRow]
+    end: Pos
+    full: bool
+
+
 class LeasedShard:
     """Driven by `step`, by one task at a time. All that it decides, it decides by the clock it was given.
 
     A row is remembered as published, the cursor and a sweep move on, only after the publisher acknowledged: whatever fails
     in between comes again (architecture, invariants 1 and 6). Rows placed in the future wait until their time has come.
+
+    While a page of a backlog is being published, the next one is read. That is a hot read like any other, only earlier: what
+    surfaces behind it is the sweeps' to find.
     """
 
     def __init__(
@@ -43,6 +56,7 @@ class LeasedShard:
         self._window = window(now, self._cursor.at, outbox.lateness, settings)
         self._published = Published(self._window.floor, at_most=settings.remember)
         self._intents = Intents(grace=_us(settings.intent_grace))
+        self._ahead: Page | None = None
         self._sweep: Pass | None = None
         self._behind = True
         self._checkpoint_every = _us(settings.checkpoint_every)
@@ -100,12 +114,24 @@ class LeasedShard:
         if until <= self._cursor:
             self._behind = False
             return 0
-        rows = await self._outbox.read(self.lease.shard, self._cursor, until, self._page)
-        published = await self._publish(self._intents.sift(self._unpublished(rows)))
-        self._behind = len(rows) == self._page
-        self._cursor = rows[-1].pos if self._behind else until
-        self._metrics.lag(self.lease.shard, until.at - self._cursor.at)
+        ahead, self._ahead = self._ahead, None
+        page = ahead or await self._read(self._cursor, until)
+        next_ = asyncio.create_task(self._read(page.end, until)) if page.full else None
+        try:
+            published = await self._publish(self._intents.sift(self._unpublished(page.rows)))
+            self._behind, self._cursor = page.full, page.end
+            self._metrics.lag(self.lease.shard, until.at - self._cursor.at)
+            self._ahead = await next_ if next_ else None
+        finally:
+            if next_ is not None:
+                next_.cancel()
+                await asyncio.gather(next_, return_exceptions=True)
         return published
+
+    async def _read(self, after: Pos, until: Pos) -> "Page":
+        rows = await self._outbox.read(self.lease.shard, after, until, self._page)
+        full = len(rows) == self._page
+        return Page(rows, rows[-1].pos if full else until, full)
 
     async def _sweep_on(self) -> int:
         sweep = self._sweep = self._sweep or self._window.due(self._clock.now(), self._cursor)
