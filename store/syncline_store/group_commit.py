@@ -1,11 +1,11 @@
-"""Group commit: what arrives while a write is in flight goes together in the next one.
+"""Group commit: what arrives while the storage is busy goes together in the next write.
 
     submit a ──► write [a]
     submit b ──┐            (a is in flight)
     submit c ──┴──────────► write [b, c]
 
 A lone item goes out at once, and the busier the callers are, the larger the groups become by themselves. Nothing is ever
-held back to wait for company.
+held back to wait for company: a group waits only while as many as the storage takes at once are in flight.
 """
 
 import asyncio
@@ -23,13 +23,15 @@ _Entry = tuple[Item, int, asyncio.Future[Result]]
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Gathers the items of concurrent callers into groups; one write is in flight at a time.
+    """Gathers the items of concurrent callers into groups, of which `at_once` are in flight at most.
 
     `write` is given at most `max_items` items, and at most `max_bytes` of them as `size_of` tells (a single larger item goes
     alone); it returns one result an item, in order. What it raises reaches every caller of that group. A caller that is
     cancelled stops waiting; its item is written all the same, since its group-mates' fate hangs on the same write.
 
-    The writing is done by one task that lives while there is work; `aclose` awaits it.
+    Groups are formed in the order of submission; where several are in flight they land in any order.
+
+    The writing is done by tasks that live while there is work; `aclose` awaits them. `idle` is called when the last one has ended.
     """
 
     def __init__(
@@ -39,13 +41,18 @@ class GroupCommit(Generic[Item, Result]):
         max_items: int,
         max_bytes: int,
         size_of: Callable[[Item], int],
+        at_once: int = 1,
+        idle: Callable[[], object] = lambda: None,
     ) -> None:
         self._write = write
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._size_of = size_of
+        self._at_once = at_once
+        self._idle = idle
         self._waiting: deque[_Entry[Item, Result]] = deque()
-        self._writing: asyncio.Task[None] | None = None
+        self._writing: set[asyncio.Task[None]] = set()
+        self._starting = False
         self._closed = False
 
     async def submit(self, item: Item) -> Result:
@@ -54,24 +61,42 @@ class GroupCommit(Generic[Item, Result]):
             raise Unavailable("this store is closed: open it again")
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, self._size_of(item), done))
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._drain(), name="group-commit")
+        self._start()
         return await done
 
     async def aclose(self) -> None:
         """Take no further items; return when all that were taken are written."""
         self._closed = True
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
+        while self._writing:
+            await asyncio.wait(self._writing)
+
+    def _start(self) -> None:
+        """One more task, where there is room. It begins a turn of the loop later: all who submit in this turn share its group."""
+        if len(self._writing) < self._at_once and not self._starting:
+            self._starting = True
+            task = asyncio.create_task(self._drain(), name="group-commit")
+            self._writing.add(task)
+            task.add_done_callback(self._ended)
 
     async def _drain(self) -> None:
-        try:
+        self._starting = False
+        while self._waiting:
+            group = self._next_group()
+            if self._waiting:
+                self._start()
+            await self._write_group(group)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Whoever submitted since it looked last is served by another; where it was cancelled, their loop is being torn down."""
+        self._writing.discard(task)
+        if task.cancelled():
+            self._starting = False
             while self._waiting:
-                await self._write_group(self._next_group())
-        finally:
-            self._writing = None
-            while self._waiting:  # only when this task itself was cancelled: its loop is being torn down
                 self._waiting.popleft()[2].cancel()
+        elif self._waiting:
+            self._start()
+        if not self._writing:
+            self._idle()
 
     def _next_group(self) -> list[_Entry[Item, Result]]:
         group = [self._waiting.popleft()]

@@ -47,11 +47,13 @@ class Writer:
         self._grace = int(settings.tombstone_grace)
         self._deadline = settings.write_deadline
         self._directory = directory
+        grouping = engine.documents.grouping
         self._commits: GroupCommit[Write, WriteOutcome] = GroupCommit(
             engine.documents.write,
-            max_items=settings.group_commit.max_items,
+            max_items=min(settings.group_commit.max_items, grouping.items),
             max_bytes=settings.group_commit.max_bytes,
             size_of=lambda write: ROW_BYTES + len(write.value or ""),
+            at_once=grouping.at_once,
         )
 
     async def prepare(self, drafts: Sequence[Draft]) -> list[Write]:

@@ -20,6 +20,7 @@ from syncline_store.engines.protocol import (
     DeadLetters,
     Documents,
     Engine,
+    Grouping,
     Heads,
     Leases,
     Namespaces,
@@ -133,6 +134,10 @@ class LateDocuments:
     @property
     def lateness(self) -> int:
         return self._lateness
+
+    @property
+    def grouping(self) -> Grouping:
+        return self._inner.grouping
 
     async def write(self, writes: Sequence[Write]) -> Sequence[WriteOutcome]:
         late = [write.ref for write in writes if write.ref in self._delays.documents]

@@ -46,6 +46,14 @@ WriteOutcome = Stored | Unknown | Refused
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """What writes one engine likes best: how many documents a call, and how many calls under way at once."""
+
+    items: int
+    at_once: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Some items in order, and the cursor that continues behind them: opaque text, None at the end.
 
@@ -127,6 +135,10 @@ class Documents(Protocol):
     @property
     def lateness(self) -> int:
         """By how many µs a row may become readable after its event. 0: both at once. An absent row is believed only after it."""
+
+    @property
+    def grouping(self) -> Grouping:
+        """How concurrent writers share calls of `write`. More items a call, and more calls, are taken as well."""
 
     async def write(self, writes: Sequence[Write]) -> Sequence[WriteOutcome]:
         """Write each document and its outbox row, both or neither. The greatest revision of a document wins, whenever it comes.

@@ -6,12 +6,24 @@ from typing import Any
 
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, DefaultConnection, ExecutionProfile, Session
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, FallthroughRetryPolicy, TokenAwarePolicy
 from cassandra.query import tuple_factory
 
 from syncline_contracts.errors import ConfigurationError
 from syncline_store.settings.cql import CqlSettings, TlsSettings
+
+_BUFFER = 65_536
+
+
+class _Connection(DefaultConnection):  # type: ignore[misc]  # the driver has no types
+    """A batch goes out by one system call, a page of rows comes in by few.
+
+    The driver's own 4 KB make it one for every 4 KB, and behind each its thread waits for Python's lock again.
+    """
+
+    in_buffer_size = _BUFFER
+    out_buffer_size = _BUFFER
 
 
 def connect(settings: CqlSettings) -> Session:
@@ -23,6 +35,7 @@ def connect(settings: CqlSettings) -> Session:
         ssl_context=None if settings.tls is None else tls_context(settings.tls),
         execution_profiles={EXEC_PROFILE_DEFAULT: _profile(settings)},
         compression=settings.compression,
+        connection_class=_Connection,
         sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # or a batch's second 4 KB wait for an answer to the first: 40 ms
         connect_timeout=settings.connect_timeout,
         control_connection_timeout=settings.connect_timeout,

@@ -16,10 +16,13 @@ from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import documents as statements
 from syncline_store.engines.cql.together import together
 from syncline_store.engines.cql.writing import Writing
-from syncline_store.engines.protocol import Heads, NamespaceSettings, Page, WriteOutcome
+from syncline_store.engines.protocol import Grouping, Heads, NamespaceSettings, Page, WriteOutcome
 
 LATENESS = 10 * 60 * 1_000_000
 """µs within which a document is readable after its event: a batch shows its rows one by one, and its log may be replayed."""
+
+_BATCHES = 4
+"""Batches under way at once: with two cores the fourth still helps."""
 
 Partition = tuple[str, str, int]
 
@@ -37,6 +40,11 @@ class CqlDocuments:
     def lateness(self) -> int:
         """Ten minutes, in µs."""
         return LATENESS
+
+    @property
+    def grouping(self) -> Grouping:
+        """As many documents as share a batch; some batches at once, so that the servers need not wait while the next is bound."""
+        return Grouping(self._session.settings.batch_documents, _BATCHES)
 
     async def write(self, writes: Sequence[Write]) -> Sequence[WriteOutcome]:
         """Logged batches of documents and outbox rows; what became of each."""

@@ -11,8 +11,8 @@ from syncline_store.engines.cql.bounded import Bounded
 from syncline_store.engines.cql.partition import decoded, encoded
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import namespaces as statements
+from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
 from syncline_store.engines.protocol import NamespaceSettings, Page
-from syncline_store.engines.sqlite.cursor import decode_cursor, encode_cursor, foreign_cursor
 
 KNOWN = 100_000
 """Namespaces whose settings are remembered."""

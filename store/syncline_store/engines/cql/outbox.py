@@ -18,8 +18,6 @@ from syncline_store.engines.cql.statements import outbox as statements
 from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import OutboxRow, Pos
 
-LATENESS = 5 * 60 * 1_000_000
-"""µs within which a row is readable after the time in its pos: a batch log is replayed after a minute or two."""
 PUNCTUAL = 5.0
 """Seconds that a write may take before its rows are written once more: half of the relay's short overlap."""
 TOO_SLOW = "the servers take more than five seconds for a write, so the relay could miss its events: look at their load"
@@ -46,8 +44,8 @@ class CqlOutbox:
 
     @property
     def lateness(self) -> int:
-        """Five minutes, in µs."""
-        return LATENESS
+        """What the settings say, in µs."""
+        return int(self._session.settings.outbox_lateness * 1e6)
 
     async def append(self, events: Sequence[ChangeEvent], due: int | None = None) -> None:
         """Rows without a document write, all in one shard; with `due`, at that time. Raises StorageUnavailable."""

@@ -9,9 +9,9 @@ from typing import Any
 from syncline_contracts.dead_letter import Closed, DeadLetter
 from syncline_contracts.identity import decode_namespace, encode_namespace
 from syncline_contracts.revision import Clock
+from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
 from syncline_store.engines.protocol import Page
 from syncline_store.engines.sqlite.connection import Connections, transaction
-from syncline_store.engines.sqlite.cursor import decode_cursor, encode_cursor, foreign_cursor
 
 _COLUMNS = (
     "id, document, tenant, namespace, key, revision, payload, headers, source, error, message, attempts, first_at, last_at, "

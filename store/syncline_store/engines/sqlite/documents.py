@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from syncline_contracts.errors import InvalidDocument
 from syncline_contracts.identity import Namespace, Ref, encode_namespace
 from syncline_store.document import Row, Write
-from syncline_store.engines.protocol import Heads, Page, Refused, Stored, Unknown, WriteOutcome
+from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
+from syncline_store.engines.protocol import Grouping, Heads, Page, Refused, Stored, Unknown, WriteOutcome
 from syncline_store.engines.sqlite import heads
 from syncline_store.engines.sqlite.connection import Connections
-from syncline_store.engines.sqlite.cursor import decode_cursor, encode_cursor, foreign_cursor
 from syncline_store.engines.sqlite.errors import is_outage, primary_code, unavailable
 from syncline_store.engines.sqlite.outbox import TOO_SLOW, Columns, SqliteOutbox, decoded, encoded, event_columns, watch
 from syncline_store.engines.sqlite.position import Positions
@@ -52,6 +52,7 @@ ORDER BY namespace, key LIMIT ?"""  # noqa: S608 - names of columns only
 _ESTIMATE = "SELECT max(rowid) FROM documents"
 
 _STORED = Stored()
+_GROUPING = Grouping(items=1_000, at_once=1)
 _UNFIT = (sqlite3.Error, OverflowError, UnicodeError)
 """What SQLite and its module raise for a value that they cannot take (and the first for much else)."""
 
@@ -68,6 +69,11 @@ class SqliteDocuments:
     def lateness(self) -> int:
         """A document and its event are readable at once."""
         return 0
+
+    @property
+    def grouping(self) -> Grouping:
+        """One transaction at a time, and the larger it is the better: there is one writer, and each commit waits for the disk."""
+        return _GROUPING
 
     async def write(self, writes: Sequence[Write]) -> Sequence[WriteOutcome]:
         """One transaction for all of them; one that cannot be stored is left out, with its reason."""

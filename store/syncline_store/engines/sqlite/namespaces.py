@@ -4,9 +4,9 @@ import json
 import sqlite3
 
 from syncline_contracts.identity import Namespace, decode_namespace, encode_namespace
+from syncline_store.engines.cursor import decode_cursor, encode_cursor
 from syncline_store.engines.protocol import NamespaceSettings, Page
 from syncline_store.engines.sqlite.connection import Connections, transaction
-from syncline_store.engines.sqlite.cursor import decode_cursor, encode_cursor
 from syncline_store.engines.sqlite.documents import prefix_range, refuse_outside
 
 _GET = "SELECT buckets, fields FROM namespaces WHERE tenant = ? AND namespace = ?"
