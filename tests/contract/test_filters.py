@@ -1,5 +1,6 @@
 """Both sides of a filter say the same of every document: `match` in Python, and the index over what it keeps."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ Values = list[dict[str, Any]]
 Filter = dict[str, Any]
 Select = Callable[[Values, Filter], list[int]]
 
-COLLECTION = "filters"
+COLLECTION = f"filters-{uuid.uuid4().hex}"
 NAMES = st.sampled_from(["a", "b", "c d", "ü[0]"])
 STRINGS = st.sampled_from(["", "x", "y", "1", "true", "x" * LONGEST, "x" * LONGEST + "1", "x" * LONGEST + "2"])
 NUMBERS = st.sampled_from([0, 1, 2, -1, 1.0, 0.5, -0.0, 1e300, 2**53 + 1, -(2**63)])
@@ -53,13 +54,18 @@ def by_match(values: Values, asked: Filter) -> list[int]:
     return [number for number, value in enumerate(values) if match(condition, value)]
 
 
-@pytest.fixture(scope="module")
-def by_index() -> Iterator[Select]:
-    client = QdrantClient(":memory:")
+@pytest.fixture(scope="module", params=["memory", "server"])
+def by_index(request: pytest.FixtureRequest) -> Iterator[Select]:
+    at_server = request.param == "server"
+    client = (
+        QdrantClient(url=request.getfixturevalue("qdrant").url, check_compatibility=False)
+        if at_server
+        else QdrantClient(location=":memory:")
+    )
+    client.create_collection(COLLECTION, vectors_config={"dense": models.VectorParams(size=1, distance=models.Distance.DOT)})
 
     def select(values: Values, asked: Filter) -> list[int]:
-        client.delete_collection(COLLECTION)
-        client.create_collection(COLLECTION, vectors_config={})
+        client.delete(COLLECTION, points_selector=models.FilterSelector(filter=models.Filter()))
         points = [models.PointStruct(id=n, vector={}, payload={"fields": filterable(value)}) for n, value in enumerate(values)]
         client.upsert(COLLECTION, points)
         condition = parse(asked)
@@ -68,6 +74,7 @@ def by_index() -> Iterator[Select]:
         return sorted(int(point.id) for point in found)
 
     yield select
+    client.delete_collection(COLLECTION)
     client.close()
 
 

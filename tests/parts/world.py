@@ -6,12 +6,14 @@ is kept for two, a handler has one.
 """
 
 import json
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from qdrant_client import AsyncQdrantClient
 
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref, point_id
@@ -174,18 +176,22 @@ class LosingDocuments:
         return [None if ref in self._lost else row for ref, row in zip(refs, rows, strict=True)]
 
 
-async def open_index(embedder: Embedder, *, by_filter: bool = False, url: str = ":memory:") -> Index:
-    """An index in memory. `by_filter`: it is written to as a server is, with filters, which local mode evaluates in Python."""
-    index = await Index.open(url, collection="syncline", embedder=embedder)
+async def open_index(embedder: Embedder, *, by_filter: bool = False, url: str = ":memory:", collection: str = "syncline") -> Index:
+    """An index, in memory unless a URL is given. `by_filter`: it is written to as a server is, with filters, which local mode
+    evaluates in Python.
+    """
+    index = await Index.open(url, collection=collection, embedder=embedder)
     if by_filter:
-        index._writes = RemotePoints(index._client, "syncline")
+        index._writes = RemotePoints(index._client, collection)
     return index
 
 
 @asynccontextmanager
-async def open_world(embedder: HashEmbedder | None = None, *, lateness: int = YOUNG, by_filter: bool = False) -> AsyncIterator[World]:
-    """A new world, all in memory. `lateness`: by how much rows may surface after their events; `by_filter`: the write path that a
-    Qdrant server gets.
+async def open_world(
+    embedder: HashEmbedder | None = None, *, lateness: int = YOUNG, by_filter: bool = False, server: str | None = None
+) -> AsyncIterator[World]:
+    """A new world, all in memory but for what a `server` (its URL) keeps. `lateness`: by how much rows may surface after their
+    events; `by_filter`: the write path that a Qdrant server gets.
     """
     time = ManualClock()
     clock = Clock(mark=7, now=time)
@@ -193,12 +199,42 @@ async def open_world(embedder: HashEmbedder | None = None, *, lateness: int = YO
     engine = LateEngine(await open_sqlite(":memory:", clock=clock), clock.now, documents_lateness=lateness)
     lost: set[Ref] = set()
     engine.documents = LosingDocuments(engine.documents, lost)
-    opened = await open_index(embedder, by_filter=by_filter)
+    place = on_server(embedder, server) if server else in_memory(embedder, by_filter=by_filter)
     try:
-        yield World(engine, opened, embedder, clock, time, lost)
+        async with place as opened:
+            yield World(engine, opened, embedder, clock, time, lost)
     finally:
-        await opened.aclose()
         await engine.aclose()
+
+
+@asynccontextmanager
+async def in_memory(embedder: Embedder, *, by_filter: bool = False) -> AsyncIterator[Index]:
+    """An index that is gone when it is closed."""
+    index = await open_index(embedder, by_filter=by_filter)
+    try:
+        yield index
+    finally:
+        await index.aclose()
+
+
+@asynccontextmanager
+async def on_server(embedder: Embedder, url: str) -> AsyncIterator[Index]:
+    """An index on a server in a collection of its own, which is removed in the end."""
+    index = await open_index(embedder, url=url, collection=f"test-{uuid.uuid4().hex}")
+    try:
+        yield index
+    finally:
+        await index.aclose()
+        await drop_collection(url, index._collection)
+
+
+async def drop_collection(url: str, alias: str) -> None:
+    """Remove what is behind an alias."""
+    qdrant = AsyncQdrantClient(url=url, check_compatibility=False)
+    for each in (await qdrant.get_aliases()).aliases:
+        if each.alias_name == alias:
+            await qdrant.delete_collection(each.collection_name)
+    await qdrant.close()
 
 
 def _delivery(given: Delivery | Write) -> Delivery:

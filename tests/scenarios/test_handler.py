@@ -21,10 +21,11 @@ from tests.parts.world import REF, World, open_world
 OTHER = Ref("acme", ("notes",), "n2")
 
 
-@pytest.fixture(params=["by id", "by filter"])
+@pytest.fixture(params=["by id", "by filter", "server"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """Both write paths: local mode's, and the one that a server gets."""
-    async with open_world(by_filter=request.param == "by filter") as opened:
+    """Both write paths: local mode's, and the one that a server gets; that one on a server, too."""
+    server = request.getfixturevalue("qdrant").url if request.param == "server" else None
+    async with open_world(by_filter=request.param == "by filter", server=server) as opened:
         yield opened
 
 
@@ -97,7 +98,7 @@ async def test_a_corrupt_vector_is_mended_by_a_repair_at_the_same_revision(world
     await world.surface(write)
     await world.handle(write)
     wrong = models.PointVectors(id=point_id(REF.document, 1), vector={VECTOR: [1.0] * world.embedder.dimensions})
-    await world.index._client.call(lambda qdrant: qdrant.update_vectors("syncline", [wrong]))
+    await world.index._client.call(lambda qdrant: qdrant.update_vectors(world.index._collection, [wrong]))
     await world.handle(world.repair(1))
     await world.assert_in_step()
 
@@ -504,4 +505,4 @@ async def _captured(world: World, write: Write, step: str) -> list[Upsert]:
 
 async def _lose(world: World, passage: int) -> None:
     """Behind everybody's back."""
-    await world.index._client.call(lambda qdrant: qdrant.delete("syncline", points_selector=[point_id(REF.document, passage)]))
+    await world.index._client.call(lambda qdrant: qdrant.delete(world.index._collection, points_selector=[point_id(REF.document, passage)]))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import qdrant_edge as edge
 
 Json = Mapping[str, Any]
@@ -75,7 +76,13 @@ def _field(given: Json) -> edge.FieldCondition:
     )
 
 
-_MATCHES: dict[str, Callable[[Any], Any]] = {"value": edge.MatchValue, "any": edge.MatchAny, "except": edge.MatchExcept}
+def _match_value(value: Any) -> edge.MatchValue:
+    """The engine's binding takes True for 1, but not numpy's."""
+    exact: Any = np.bool_(value) if isinstance(value, bool) else value
+    return edge.MatchValue(exact)
+
+
+_MATCHES: dict[str, Callable[[Any], Any]] = {"value": _match_value, "any": edge.MatchAny, "except": edge.MatchExcept}
 
 
 def _match(given: Json) -> Any:

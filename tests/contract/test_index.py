@@ -1,8 +1,9 @@
-"""Reading the index: scans of everything that is there, searches, filters, the sweep; damaged points are read, never tripped over."""
+"""The index wherever it is kept: scans of everything that is there, searches, filters, the sweep; damaged points are read, never
+tripped over. What guards let through is test_index_guard.py's.
+"""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -10,59 +11,22 @@ import pytest
 from qdrant_client import models
 
 from syncline_contracts.errors import InvalidFilter
-from syncline_contracts.identity import SEGMENTS, Ref, point_id
+from syncline_contracts.identity import SEGMENTS, point_id
 from syncline_contracts.revision import NEVER
 from syncline_store.index import request
-from syncline_store.index.changes import Removal, Upsert
-from syncline_store.index.guard import Below, Plain
 from syncline_store.index.index import Index
-from syncline_store.index.points import Field, Mark, Point
+from syncline_store.index.points import Mark, Point
 from syncline_store.index.scan import MARKS, IndexPoints, document_of
 from syncline_store.index.state import NO_REVISION
+from tests.contract.indexes import PLACES, open_place
 from tests.parts.clock import START
-from tests.parts.embedders import HashEmbedder
-from tests.parts.world import open_index, open_world
-
-EMBEDDER = HashEmbedder(8)
+from tests.parts.points import EMBEDDER, point, put, ref
 
 
-@pytest.fixture(params=["by id", "by filter"])
-async def index(request: pytest.FixtureRequest) -> AsyncIterator[Index]:
-    opened = await open_index(EMBEDDER, by_filter=request.param == "by filter")
-    yield opened
-    await opened.aclose()
-
-
-def ref(number: int) -> Ref:
-    return Ref("acme", ("notes", "x\x01y"), f"n{number}")
-
-
-def point(number: int, passage: int = 0, *, text: str = "t", **changed: Any) -> Point:
-    owner = ref(number)
-    payload: dict[str, Any] = {
-        "document": str(owner.document),
-        "tenant": owner.tenant,
-        "namespaces": ["notes\x01", "notes\x01x\x02\x04y\x01"],
-        "key": owner.key,
-        "revision": START + number,
-        "content_hash": f"{number:032x}",
-        "text_hash": "t",
-        "model": EMBEDDER.model,
-        "passage": passage,
-        "passages": 1,
-        "span": [0, 1],
-        "segment": number % SEGMENTS,
-        "slice": owner.slice,
-        "expires_at": NEVER,
-        "mark": "live",
-        "fields": {"n": number, "list": [number, "x"]},
-        **changed,
-    }
-    return Point(point_id(owner.document, passage), owner.document, EMBEDDER.vectors([text])[0], payload)
-
-
-async def put(index: Index, points: Sequence[Point]) -> None:
-    await index.upsert([Upsert(points, Below(1))])
+@pytest.fixture(params=PLACES)
+async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Index]:
+    async with open_place(request, request.param, tmp_path, EMBEDDER) as opened:
+        yield opened
 
 
 async def scanned(index: Index, first: int, last: int, block: int = 10_000) -> list[IndexPoints]:
@@ -95,7 +59,7 @@ async def test_a_scan_of_some_segments_gives_their_points_alone(index: Index) ->
 async def test_damaged_points_are_scanned_as_they_are(index: Index) -> None:
     damaged = point(1, document="nonsense", revision="soon", content_hash="xyz", namespaces=[], expires_at=None, mark=3, passage="a")
     bare = Point(point_id(UUID(int=1), 0), UUID(int=1), EMBEDDER.vectors(["t"])[0], {"passage": 0})
-    await index._client.call(lambda qdrant: qdrant.upsert("syncline", [request.as_point(damaged), request.as_point(bare)]))
+    await index._client.call(lambda qdrant: qdrant.upsert(index._collection, [request.as_point(damaged), request.as_point(bare)]))
     (block,) = await scanned(index, 0, SEGMENTS - 1)
     assert list(block.refs) == [None, None]
     assert set(block.revisions.tolist()) == {NO_REVISION}
@@ -136,7 +100,7 @@ async def test_filters_alone_find_heads_page_by_page(index: Index) -> None:
 
 async def test_a_filter_that_qdrant_refuses_is_the_callers_error(index: Index) -> None:
     await put(index, [point(1)])
-    nonsense = models.Filter(min_should=models.MinShould(conditions=[], min_count=0))
+    nonsense = models.Filter(must=[models.FieldCondition(key="fields.[", match=models.MatchValue(value=1))])
     with pytest.raises(InvalidFilter):
         await index.search(EMBEDDER.vectors(["t"])[0], nonsense, 1)
 
@@ -167,42 +131,3 @@ async def test_the_sweep_takes_what_is_expired_or_buried_for_long_enough(index: 
     assert await index.purge(now, grace) == 0
     points = await index.points([ref(number).document for number in range(6)])
     assert [bool(points[ref(number).document]) for number in range(6)] == [True, False, True, False, True, True]
-
-
-async def test_the_local_directory_of_passages_is_found_again_when_the_folder_is_opened(tmp_path: Path) -> None:
-    first = await Index.open(f"path:{tmp_path}", collection="syncline", embedder=EMBEDDER)
-    await put(first, [point(1, passage) for passage in range(3)] + [point(2)])
-    await first.aclose()
-    second = await Index.open(f"path:{tmp_path}", collection="syncline", embedder=EMBEDDER)
-    points = await second.points([ref(1).document, ref(2).document, ref(3).document])
-    assert [[each.passage for each in found] for found in points.values()] == [[0, 1, 2], [0], []]
-    await second.remove([Removal(ref(1).document, 2, START + 9)])
-    assert [each.passage for each in (await second.points([ref(1).document]))[ref(1).document]] == [0, 1]
-    await second.aclose()
-
-
-async def test_what_is_written_is_plain_json(tmp_path: Path) -> None:
-    """No enums of ours inside: the folder is read by whoever opens it with qdrant-client."""
-    async with open_world() as world:
-        await world.surface(write := world.write(1, "a", 2, fields={"n": 1}))
-        await world.handle(write)
-        await world.surface(deletion := world.write(2, deleted=True))
-        records, _ = await world.index._client.call(lambda qdrant: qdrant.scroll("syncline", with_payload=True))
-        await world.handle(deletion)
-        more, _ = await world.index._client.call(lambda qdrant: qdrant.scroll("syncline", with_payload=True))
-    for record in [*records, *more]:
-        assert {type(name) for name in record.payload or {}} == {str}
-        assert {type(value) for value in (record.payload or {}).values()} <= {str, int, list, dict}
-        assert set(record.payload or {}) <= set(Field)
-
-
-def test_upserts_are_cut_into_requests_by_points_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = [point(number) for number in range(10)]
-    operations = [Upsert(points[:6], Plain(1, 1)), Upsert(points[6:], Plain(2, 2))]
-    cut = list(request.pieces(operations, 4))
-    assert [[len(operation.points) for operation in piece] for piece in cut] == [[4], [2, 2], [2]]
-    assert [each.id for piece in cut for operation in piece for each in operation.points] == [each.id for each in points]
-    assert [operation.guard for operation in cut[1]] == [Plain(1, 1), Plain(2, 2)]
-    monkeypatch.setattr(request, "MAX_BYTES", 1)
-    assert [len(piece) for piece in request.pieces(operations)] == [1] * 10
-    assert list(request.pieces([])) == []

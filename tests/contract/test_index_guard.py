@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from syncline_store.index.changes import Refresh, Removal, Upsert
 from syncline_store.index.guard import Below, Gone, Guard, Mend, Plain
 from syncline_store.index.index import Index
 from syncline_store.index.points import Field, Mark, Point
+from tests.contract.indexes import open_place
 from tests.parts.embedders import HashEmbedder
-from tests.parts.world import open_index
 
 EMBEDDER = HashEmbedder(4)
 DOCUMENT = uuid.UUID(int=7)
@@ -31,27 +32,28 @@ versions = st.tuples(revisions, expiries)
 class Runner:
     """An index and the loop that it is used from."""
 
-    def __init__(self, *, by_filter: bool) -> None:
+    def __init__(self, place: AbstractAsyncContextManager[Index]) -> None:
         self._runner = asyncio.Runner()
-        self.index: Index = self._runner.run(open_index(EMBEDDER, by_filter=by_filter))
+        self._place = place
+        self.index: Index = self._runner.run(place.__aenter__())
 
     def run(self, coroutine: Any) -> Any:
         return self._runner.run(coroutine)
 
     def close(self) -> None:
-        self.run(self.index.aclose())
+        self.run(self._place.__aexit__(None, None, None))
         self._runner.close()
 
     def put(self, point: Point) -> None:
         """Raw, whatever is there."""
         ids = [point.id]
-        self.run(self.index._client.call(lambda qdrant: qdrant.delete("syncline", points_selector=ids)))
+        self.run(self.index._client.call(lambda qdrant: qdrant.delete(self.index._collection, points_selector=ids)))
         self.run(self.index.upsert([Upsert([point], Below(1))]))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["by id", "by filter"])
-def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
-    opened = Runner(by_filter=request.param)
+@pytest.fixture(scope="module", params=["memory", "memory by filter", "server"])
+def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    opened = Runner(open_place(request, request.param, tmp_path_factory.mktemp("index"), EMBEDDER))
     yield opened
     opened.close()
 
