@@ -75,6 +75,9 @@ class CqlOptions(Settings):
     """Of the outbox. Counts when the keyspace is migrated first; later it is what the keyspace says."""
     outbox_life: Annotated[int, Field(ge=3_600, le=30 * 86_400)] = 3 * 86_400
     """Seconds that an outbox row is kept: relays that were away for longer miss events."""
+    outbox_lateness: Seconds = 300.0
+    """How late a row may become readable: so far relays look back, and differences younger than that are not drift yet. Servers that
+    fail replay a logged batch after a minute or two: less than the default is for a single server that does not."""
     batch_documents: Count = 16
     """Documents that share a logged batch; more were not faster in measurements."""
     batch_bytes: Annotated[int, Field(ge=4_096)] = 40_000
