@@ -5,6 +5,7 @@ a process that only writes takes no lock and loads no model.
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class Parts:
         self.engine = engine
         self.clock = clock
         self._embedder = embedder
+        self._embedder_is_ours = embedder is None
         self._index: Index | None = None
         self._indexer: Indexer | None = None
         self._opening = asyncio.Lock()
@@ -58,12 +60,13 @@ class Parts:
         return self._indexer
 
     async def aclose(self) -> None:
-        """Let go of the index, then of the storage."""
-        try:
+        """Let go of the index, then of the embedder unless it was given, then of the storage."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.engine.aclose)
+            if self._embedder is not None and self._embedder_is_ours:
+                stack.push_async_callback(self._embedder.aclose)
             if self._index is not None:
-                await self._index.aclose()
-        finally:
-            await self.engine.aclose()
+                stack.push_async_callback(self._index.aclose)
 
 
 async def open_parts(
@@ -139,9 +142,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _build_embedder(settings: StoreSettings) -> Embedder:
-    from syncline_store.embedding.wordllama import WordLlamaEmbedder  # noqa: PLC0415 - brings the model's library
+    from syncline_store.embedding.build import build_embedder  # noqa: PLC0415 - brings the HTTP client and numpy
 
-    return WordLlamaEmbedder(settings.embedder_dimensions)
+    return build_embedder(settings)
 
 
 async def _open_index(settings: StoreSettings, embedder: Embedder) -> "Index":

@@ -34,6 +34,9 @@ class HashEmbedder:
         vector: npt.NDArray[np.float32] = self.vectors([text])[0]
         return vector
 
+    async def aclose(self) -> None:
+        return
+
     def vectors(self, texts: Sequence[str]) -> Vectors:
         vectors = np.array([self._numbers(text) for text in texts], np.float32).reshape(-1, self.dimensions)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)

@@ -145,6 +145,9 @@ class GatedEmbedder:
     async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
         return await self._inner.embed_query(text)
 
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
 
 class GatedHandler:
     """One handler at work on one batch."""

@@ -33,3 +33,6 @@ class Embedder(Protocol):
 
     async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
         """One unit-length vector: float32[dimensions]."""
+
+    async def aclose(self) -> None:
+        """Let go of connections and threads. Called by who built the embedder; twice does nothing, and nothing may follow."""

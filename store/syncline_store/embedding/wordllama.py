@@ -58,6 +58,9 @@ class WordLlamaEmbedder:
         vector: npt.NDArray[np.float32] = (await self.embed_documents([text]))[0]
         return vector
 
+    async def aclose(self) -> None:
+        """There is nothing to let go of."""
+
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.empty((0, self._dimensions), np.float32)

@@ -12,6 +12,7 @@ from qdrant_client import models
 
 from syncline_contracts.identity import Namespace, Ref, point_id
 from syncline_store.directory import Directory
+from syncline_store.embedding.cached import CachedEmbedder
 from syncline_store.index.index import Index
 from syncline_store.index.points import Field
 from syncline_store.index.state import Found
@@ -35,6 +36,7 @@ class Search:
 
     def __init__(self, parts: Parts, directory: Directory, report: Report | None = None) -> None:
         self._parts = parts
+        self.embedder = CachedEmbedder(parts.embedder, parts.settings.embedding.query_cache)
         self._hydration = Hydration(parts.engine.documents, directory)
         self._report = report
 
@@ -52,7 +54,7 @@ class Search:
     ) -> list[Hit]:
         """The hits of one page, best first. Raises InvalidQuery, InvalidFilter, and Unavailable of each part."""
         question = await asked(
-            self._parts.embedder,
+            self.embedder,
             tenant,
             prefix,
             query=query,

@@ -2,6 +2,7 @@
 
 from syncline_store.settings.base import Count, Seconds, Settings, explain, problems
 from syncline_store.settings.cql import CqlOptions, CqlSettings, ReplicationSettings, TlsSettings, cql_settings
+from syncline_store.settings.embedding import EmbeddingSettings
 from syncline_store.settings.store import (
     MEMORY,
     GroupSettings,
@@ -16,6 +17,7 @@ __all__ = [
     "Count",
     "CqlOptions",
     "CqlSettings",
+    "EmbeddingSettings",
     "GroupSettings",
     "IndexingSettings",
     "LimitSettings",

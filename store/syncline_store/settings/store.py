@@ -7,11 +7,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 
 from syncline_store.settings.base import Count, Seconds, Settings, explain, problems
 from syncline_store.settings.cql import CQL, CqlOptions, CqlSettings, address
+from syncline_store.settings.embedding import EmbeddingSettings, expect_whole, named
 
 SQLITE = "sqlite:///"
 MEMORY = ":memory:"
 PATH = "path:"
-EMBEDDERS = ("wordllama",)
 
 
 class LimitSettings(Settings):
@@ -62,7 +62,9 @@ class StoreSettings(Settings):
     indexing: Literal["inline", "relay"] | None = None
     """Who indexes: the put itself, or relay and worker. None: inline where the index is local."""
     embedder: str = "wordllama:256"
-    """``wordllama:DIMENSIONS`` (64, 128 or 256)."""
+    """``wordllama:DIMENSIONS`` (64, 128 or 256), ``openai:MODEL`` (any compatible endpoint) or ``sentence-transformers:MODEL``."""
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    """How the embedding model is talked to."""
     tombstone_grace: Seconds = 7 * 24 * 3600.0
     """How long a deletion stays known, in the storage and in the index."""
     write_deadline: Seconds = 10.0
@@ -105,17 +107,18 @@ class StoreSettings(Settings):
     @field_validator("embedder")
     @classmethod
     def _embedder_is_known(cls, embedder: str) -> str:
-        kind, _, size = embedder.partition(":")
-        if kind not in EMBEDDERS:
-            raise ValueError(f"must begin with one of {', '.join(EMBEDDERS)}; an embedder of your own is given to open_store(embedder=...)")
-        if size not in ("", "64", "128", "256"):
-            raise ValueError("wordllama has 64, 128 or 256 dimensions: say wordllama:256")
+        named(embedder)
         return embedder
 
     @model_validator(mode="after")
     def _grace_outlives_attempts(self) -> Self:
         if self.tombstone_grace <= self.write_deadline:
             raise ValueError("tombstone_grace must be longer than write_deadline: give it hours or days")
+        return self
+
+    @model_validator(mode="after")
+    def _embedder_is_whole(self) -> Self:
+        expect_whole(self.embedder, self.embedding)
         return self
 
     @property
@@ -149,11 +152,6 @@ class StoreSettings(Settings):
     def tombstone_grace_us(self) -> int:
         """The grace in microseconds, the unit of all times inside."""
         return int(self.tombstone_grace * 1e6)
-
-    @property
-    def embedder_dimensions(self) -> int:
-        """What the embedder's name asks for."""
-        return int(self.embedder.partition(":")[2] or 256)
 
 
 def _expect_whole(url: str) -> None:

@@ -54,3 +54,6 @@ class WordEmbedder:
         """float32[dimensions]."""
         vector: npt.NDArray[np.float32] = (await self.embed_documents([text]))[0]
         return vector
+
+    async def aclose(self) -> None:
+        """There is nothing to let go of."""
