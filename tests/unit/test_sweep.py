@@ -2,14 +2,20 @@
 
 import asyncio
 
+from syncline_contracts.dead_letter import DeadLetter
 from syncline_contracts.errors import IndexUnavailable
 from syncline_contracts.revision import Clock
+from syncline_store.engines.protocol import Page
 from syncline_store.testing import open_test_store
+from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.sweep import Sweep, Swept
 from tests.parts.clock import SECOND, ManualClock
 
 GRACE = 3600.0
 NOTES = ("notes",)
+LETTER = DeadLetter(
+    document=None, payload=b"", source="inline", error="DocumentRefused", message="no", first_at=7 * SECOND, last_at=8 * SECOND
+)
 
 
 async def test_what_outlived_its_grace_goes_and_nothing_else() -> None:
@@ -34,9 +40,15 @@ async def test_what_outlived_its_grace_goes_and_nothing_else() -> None:
 
 
 async def test_running_waits_out_an_outage_and_ends_with_the_stop() -> None:
+    class Letters:
+        async def scan(self, after: str | None, limit: int) -> Page[DeadLetter]:
+            return Page([LETTER], None)
+
     class Engine:
+        dead_letters = Letters()
+
         async def expire(self, now: int) -> int:
-            return 0
+            return 2
 
     class Index:
         def __init__(self) -> None:
@@ -50,11 +62,16 @@ async def test_running_waits_out_an_outage_and_ends_with_the_stop() -> None:
             self.again.set()
             return 1
 
-    stop, index = asyncio.Event(), Index()
-    sweep = Sweep(Engine(), index, clock=Clock(), grace=1)
+    stop, index, metrics = asyncio.Event(), Index(), Metrics(now=lambda: LETTER.first_at + 90 * SECOND)
+    sweep = Sweep(Engine(), index, clock=Clock(), grace=1, metrics=metrics)
     running = asyncio.create_task(sweep.run(stop, every=0.005))
     async with asyncio.timeout(5):
         await index.again.wait()
         stop.set()
         await running
     assert index.calls >= 2
+    value = metrics.registry.get_sample_value
+    assert value("syncline_dead_letters_oldest_seconds") == 90
+    points, rows = (value("syncline_sweep_removed_total", {"what": what}) for what in ("points", "rows"))
+    assert points
+    assert rows == 2 * points

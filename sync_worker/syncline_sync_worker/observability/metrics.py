@@ -1,27 +1,42 @@
-"""The relay's and the handler's metrics. No global state: they live in the registry that is given."""
+"""The metrics of relay, handler and worker. No global state: they live in the registry that is given. docs/metrics.md lists them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from syncline_contracts.revision import now_us
+
 LATE = (0.5, 1, 2, 5, 10, 30, 60, 120, 180, 240, 300, 600, 1800)
 BATCH = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+LeaseChange = Literal["taken", "released", "lost"]
 
 
 class Metrics:
-    """One method for each thing that happens. Times are given in µs, exported in seconds."""
+    """One method for each thing that happens. Times are given in µs since 1970, exported in seconds.
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    Ages are computed when they are asked for, so that they grow while what should lower them is stuck.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None, *, now: Callable[[], int] = now_us) -> None:
         self.registry = registry or CollectorRegistry()
-        shard = ["shard"]
-        self._published = Counter("syncline_relay_published", "Outbox rows published", shard, registry=self.registry)
-        self._late = Histogram("syncline_relay_late_seconds", "Age of rows that an overlap found", buckets=LATE, registry=self.registry)
-        self._lag = Gauge("syncline_relay_lag_seconds", "How far the hot read is behind now", shard, registry=self.registry)
-        self._mark = Gauge("syncline_relay_mark_age_seconds", "Age of the low-water mark", shard, registry=self.registry)
-        self._outcomes = Counter("syncline_handler_outcomes", "Documents handled", ["outcome"], registry=self.registry)
-        self._retries = Counter("syncline_handler_retries", "Batches tried again", ["error"], registry=self.registry)
-        self._pauses = Counter("syncline_handler_pauses", "Times that handling paused", ["error"], registry=self.registry)
-        self._batch = Histogram("syncline_handler_batch_seconds", "Handling of one batch", buckets=BATCH, registry=self.registry)
+        self._now = now
+        self._of_the_relay()
+        self._of_the_handler()
+        self._of_the_consumer()
+        self._of_the_sweep()
+
+    # ------------------------------------------------------------------ relay
+
+    def _of_the_relay(self) -> None:
+        shard, registry = ["shard"], self.registry
+        self._published = Counter("syncline_relay_published", "Outbox rows published", shard, registry=registry)
+        self._late = Histogram("syncline_relay_late_seconds", "Age of rows that an overlap found", buckets=LATE, registry=registry)
+        self._lag = Gauge("syncline_relay_lag_seconds", "Age of the place up to which all is published", shard, registry=registry)
+        self._mark = Gauge("syncline_relay_mark_age_seconds", "Age of the low-water mark", shard, registry=registry)
+        self._held = Gauge("syncline_relay_leases", "Shards whose lease this relay holds", registry=registry)
+        self._leases = Counter("syncline_relay_lease_changes", "Leases taken, released and lost", ["change"], registry=registry)
+        self._stuck = Counter("syncline_relay_pauses", "Times that publishing paused", ["error"], registry=registry)
 
     def published(self, shard: int, rows: int) -> None:
         """The publisher acknowledged rows."""
@@ -31,16 +46,38 @@ class Metrics:
         """A row surfaced behind the hot read, at this age."""
         self._late.observe(age / 1e6)
 
-    def lag(self, shard: int, behind: int) -> None:
-        """How far the last hot read stayed behind now."""
-        self._lag.labels(shard).set(behind / 1e6)
+    def lag(self, shard: int, published_to: int) -> None:
+        """The hot read's rows up to this time are published."""
+        self._lag.labels(shard).set_function(self._age(published_to))
 
-    def mark(self, shard: int, age: int) -> None:
-        """The mark's age at its checkpoint. Older than half the outbox's life: an alert."""
-        self._mark.labels(shard).set(age / 1e6)
+    def mark(self, shard: int, at: int) -> None:
+        """The mark was written down, or found at the start. Older than half the outbox's life: an alert."""
+        self._mark.labels(shard).set_function(self._age(at))
+
+    def lease(self, shard: int, change: LeaseChange) -> None:
+        """A lease was taken, or is not held any more: then another relay tells its shard's lag and mark."""
+        self._leases.labels(change).inc()
+        self._held.inc(1 if change == "taken" else -1)
+        if change != "taken":
+            for gauge in (self._lag, self._mark):
+                gauge.labels(shard)  # removing what is not there is an error
+                gauge.remove(shard)
+
+    def stuck(self, error: Exception) -> None:
+        """A step failed; the relay backs off."""
+        self._stuck.labels(type(error).__name__).inc()
+
+    # ------------------------------------------------------------------ handler
+
+    def _of_the_handler(self) -> None:
+        registry = self.registry
+        self._outcomes = Counter("syncline_handler_outcomes", "Documents handled", ["outcome"], registry=registry)
+        self._retries = Counter("syncline_handler_retries", "Batches tried again", ["error"], registry=registry)
+        self._pauses = Counter("syncline_handler_pauses", "Times that handling paused", ["error"], registry=registry)
+        self._batch = Histogram("syncline_handler_batch_seconds", "Handling of one batch", buckets=BATCH, registry=registry)
 
     def handled(self, counts: Mapping[str, int], took: int) -> None:
-        """A batch was handled."""
+        """A batch was handled, in so many µs."""
         for outcome, count in counts.items():
             self._outcomes.labels(outcome).inc(count)
         self._batch.observe(took / 1e6)
@@ -52,3 +89,50 @@ class Metrics:
     def paused(self, error: Exception) -> None:
         """All tries of a batch failed."""
         self._pauses.labels(type(error).__name__).inc()
+
+    # ------------------------------------------------------------------ consumer
+
+    def _of_the_consumer(self) -> None:
+        registry = self.registry
+        self._pausing = Gauge("syncline_consumer_paused", "1 while a part is out and nothing is consumed", registry=registry)
+        self._partitions = Gauge("syncline_consumer_partitions", "Partitions that this worker has", registry=registry)
+        self._rebalances = Counter("syncline_consumer_rebalances", "Times that the group gave out its partitions", registry=registry)
+        self._behind = Gauge("syncline_consumer_lag_records", "Records that the whole group has not committed", registry=registry)
+        self._oldest = Gauge("syncline_consumer_lag_seconds", "Age of the oldest of them", registry=registry)
+
+    def consuming(self, *, paused: bool) -> None:
+        """Consumption pauses, or goes on."""
+        self._pausing.set(paused)
+
+    def assigned(self, partitions: int) -> None:
+        """The group gave this worker so many partitions."""
+        self._rebalances.inc()
+        self._partitions.set(partitions)
+
+    def behind(self, records: int, oldest: int | None) -> None:
+        """The group's lag, and when the oldest change in it was made."""
+        self._behind.set(records)
+        self._oldest.set_function(_nothing if oldest is None else self._age(oldest))
+
+    # ------------------------------------------------------------------ sweep
+
+    def _of_the_sweep(self) -> None:
+        registry = self.registry
+        self._swept = Counter("syncline_sweep_removed", "What had outlived its grace", ["what"], registry=registry)
+        self._letter = Gauge("syncline_dead_letters_oldest_seconds", "Age of the oldest open dead letter", registry=registry)
+
+    def swept(self, *, points: int, rows: int) -> None:
+        """A sweep removed these from the index and from the storage."""
+        self._swept.labels("points").inc(points)
+        self._swept.labels("rows").inc(rows)
+
+    def oldest_letter(self, at: int | None) -> None:
+        """When the document of the oldest open dead letter first failed; None without any."""
+        self._letter.set_function(_nothing if at is None else self._age(at))
+
+    def _age(self, at: int) -> Callable[[], float]:
+        return lambda: max(0, self._now() - at) / 1e6
+
+
+def _nothing() -> float:
+    return 0.0

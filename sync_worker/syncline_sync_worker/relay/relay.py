@@ -57,6 +57,9 @@ class Relay:
         lease = await HeldLease.take(self._engine.leases, shard, self.owner, clock=self._clock, life=self._life)
         if lease is None:
             return None
+        self._metrics.lease(shard, "taken")
+        if lease.mark is not None:
+            self._metrics.mark(shard, lease.mark.at)
         return LeasedShard(self._engine.outbox, self._publisher, lease, clock=self._clock, settings=self._settings, metrics=self._metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -82,6 +85,7 @@ class Relay:
                 held = await self._take_if_allowed(shard)
             except Unavailable as error:
                 log.warning("cannot take a lease; trying again", shard=shard, error=str(error))
+                self._metrics.stuck(error)
                 await wait_for(stop, backoff.next(error.retry_after))
                 continue
             backoff.reset()
@@ -114,10 +118,14 @@ class Relay:
         finally:
             await _cancel(work, keep, stopping)
             self._holding -= 1
-            await held.lease.release()
+            await self._let_go(held)
         for ended in (work, keep):
             if not ended.cancelled():
                 ended.result()  # a bug in either is not to be lost
+
+    async def _let_go(self, held: LeasedShard) -> None:
+        self._metrics.lease(held.lease.shard, "released" if held.lease.alive else "lost")
+        await held.lease.release()
 
     async def _publish_until(self, stop: asyncio.Event, held: LeasedShard) -> None:
         backoff, idle = self._backoff(), self._settings.hot_interval
@@ -126,6 +134,7 @@ class Relay:
                 published = await held.step()
             except Unavailable as error:
                 log.warning("cannot publish; the mark waits", shard=held.lease.shard, error=str(error))
+                self._metrics.stuck(error)
                 await wait_for(stop, backoff.next(error.retry_after))
                 continue
             backoff.reset()
@@ -154,7 +163,7 @@ class Relay:
                 published += await held.drain()
         finally:
             await _cancel(keep)
-            await held.lease.release()
+            await self._let_go(held)
         return published
 
     async def _take_patiently(self, shard: int) -> LeasedShard | None:

@@ -106,7 +106,7 @@ class LeasedShard:
         """Write the mark down. False where the lease was lost: the mark is another's now. Raises StorageUnavailable."""
         self._checked = self._clock.now()
         kept = await self.lease.checkpoint(self.mark)
-        self._metrics.mark(self.lease.shard, age=self._checked - self.mark.at)
+        self._metrics.mark(self.lease.shard, self.mark.at)
         return kept
 
     async def _read_new(self) -> int:
@@ -120,7 +120,7 @@ class LeasedShard:
         try:
             published = await self._publish(self._intents.sift(self._unpublished(page.rows)))
             self._behind, self._cursor = page.full, page.end
-            self._metrics.lag(self.lease.shard, until.at - self._cursor.at)
+            self._metrics.lag(self.lease.shard, self._cursor.at)
             self._ahead = await next_ if next_ else None
         finally:
             if next_ is not None:

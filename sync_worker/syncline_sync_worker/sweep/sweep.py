@@ -9,6 +9,7 @@ from syncline_contracts.errors import Unavailable
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine
 from syncline_store.index import Index
+from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.transport.backoff import wait_for
 
 log = structlog.get_logger(__name__)
@@ -25,24 +26,33 @@ class Swept:
 class Sweep:
     """`grace` (µs) is that of tombstones: an expired point stays known as long, so that a late older version cannot return (H7)."""
 
-    def __init__(self, engine: Engine, index: Index, *, clock: Clock, grace: int) -> None:
+    def __init__(self, engine: Engine, index: Index, *, clock: Clock, grace: int, metrics: Metrics | None = None) -> None:
         self._engine = engine
         self._index = index
         self._clock = clock
         self._grace = grace
+        self._metrics = metrics or Metrics()
 
     async def once(self) -> Swept:
         """Sweep both sides. Raises Unavailable; what was removed stays removed, the rest waits for the next sweep."""
         now = self._clock.now()
-        return Swept(points=await self._index.purge(now, self._grace), rows=await self._engine.expire(now))
+        swept = Swept(points=await self._index.purge(now, self._grace), rows=await self._engine.expire(now))
+        self._metrics.swept(points=swept.points, rows=swept.rows)
+        return swept
 
     async def run(self, stop: asyncio.Event, *, every: float = 60.0) -> None:
         """Sweep each `every` seconds until the stop. An outage is waited out."""
         while not await wait_for(stop, every):
             try:
                 swept = await self.once()
+                await self._look_at_letters()
             except Unavailable as error:
                 log.warning("cannot sweep now; trying again later", error=str(error))
                 continue
             if swept.points or swept.rows:
                 log.info("swept", points=swept.points, rows=swept.rows)
+
+    async def _look_at_letters(self) -> None:
+        """A sweep's pace is right for it, too: how long an operator has left a dead letter lying."""
+        oldest = (await self._engine.dead_letters.scan(None, 1)).items
+        self._metrics.oldest_letter(oldest[0].first_at if oldest else None)

@@ -13,6 +13,7 @@ from syncline_contracts.errors import SynclineError, Unavailable
 from syncline_store.indexing.delivery import Delivery
 from syncline_sync_worker.handler.delivery import Undecodable
 from syncline_sync_worker.handler.verdict import Done, Pause, Verdict
+from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.transport.backoff import Backoff, wait_for
 from syncline_sync_worker.transport.kafka.connection import why_unreachable
 from syncline_sync_worker.transport.kafka.errors import KAFKA, is_permanent, translate
@@ -44,9 +45,10 @@ class KafkaConsumer:
     which is harmless (invariant 12).
     """
 
-    def __init__(self, handler: Handles, settings: KafkaSettings) -> None:
+    def __init__(self, handler: Handles, settings: KafkaSettings, *, metrics: Metrics | None = None) -> None:
         self._handler = handler
         self._settings = settings
+        self._metrics = metrics or Metrics()
         self._probes = Backoff(settings.consumer.first_probe, settings.consumer.longest_probe)
         self._batch = asyncio.Lock()
         self._subscription: Subscription | None = None
@@ -87,6 +89,7 @@ class KafkaConsumer:
 
     async def _consume(self, stop: asyncio.Event) -> None:
         self._error, self._paused = None, None
+        self._metrics.consuming(paused=False)
         self._over.clear()
         self._pausing.clear()
         subscription = self._subscription = Subscription(self._settings, self._take, listener=self, failed=self._failed)
@@ -177,12 +180,14 @@ class KafkaConsumer:
 
     def _pause(self, consumer: Any, reason: Unavailable) -> None:
         self._paused = reason
+        self._metrics.consuming(paused=True)
         self._pausing.set()
         consumer.pause(*consumer.assignment())
 
     def _resume(self, consumer: Any) -> None:
         log.info("probing whether what was out answers", was=str(self._paused))
         self._paused = None
+        self._metrics.consuming(paused=False)
         self._pausing.clear()
         consumer.resume(*consumer.assignment())
 
@@ -202,5 +207,6 @@ class KafkaConsumer:
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """While consumption pauses, new partitions pause too."""
         self.rebalances += 1
+        self._metrics.assigned(len(assigned))
         if self._paused is not None and self._subscription is not None and assigned:
             self._subscription.consumer.pause(*assigned)

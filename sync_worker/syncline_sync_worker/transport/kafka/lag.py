@@ -4,14 +4,20 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from syncline_contracts.errors import ConfigurationError, Unavailable
 from syncline_store.indexing.delivery import Delivery
+from syncline_sync_worker.observability.metrics import Metrics
+from syncline_sync_worker.transport.backoff import wait_for
 from syncline_sync_worker.transport.kafka.connection import client_options, why_unreachable
 from syncline_sync_worker.transport.kafka.errors import KAFKA
 from syncline_sync_worker.transport.kafka.records import delivery
 from syncline_sync_worker.transport.kafka.settings import KafkaSettings
 from syncline_sync_worker.transport.kafka.topics import check_topics
+
+log = structlog.get_logger(__name__)
 
 LONGEST = 10.0
 """Seconds that reading the first unhandled record of each partition may take."""
@@ -42,6 +48,18 @@ async def read_lag(settings: KafkaSettings) -> Lag:
         raise await why_unreachable(settings, "read the group's offsets", error) from error
     finally:
         await consumer.stop()
+
+
+async def watch_lag(settings: KafkaSettings, metrics: Metrics, stop: asyncio.Event, *, every: float = 30.0) -> None:
+    """Tell the metrics the group's lag each `every` seconds until the stop. While Kafka is away the last one known ages on."""
+    while True:
+        try:
+            lag = await read_lag(settings)
+            metrics.behind(lag.records, lag.oldest)
+        except (Unavailable, ConfigurationError) as error:
+            log.warning("cannot read the group's lag", error=str(error))
+        if await wait_for(stop, every):
+            return
 
 
 async def _read(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Lag:
