@@ -124,14 +124,22 @@ class _Hurting:
             await self._app({**scope, "fault": fault}, receive, _nobody)
             self._cut(scope)
         else:
+            body = await Request(scope, receive).body()  # now: whoever sent it may be gone when its time has come
             await asyncio.sleep(fault.delay)
-            await self._app({**scope, "fault": fault}, receive, send)
+            await self._app({**scope, "fault": fault}, _again(body), send)
 
     def _drawn(self, scope: Scope) -> Fault | None:
         if scope["type"] != "http" or scope["path"] == "/_faults":
             return None
         key = dict(scope["headers"]).get(b"api-key")
         return self._faults.draw(f"{scope['method']} {scope['path']}", None if key is None else key.decode())
+
+
+def _again(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 async def _nobody(_: Message) -> None:
