@@ -15,8 +15,8 @@ from syncline_store.engines.protocol import Engine, Pos
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.outcome import Buried, Done, Handled, Outcome
 from syncline_store.parts import Parts, open_parts
-from syncline_store.settings import StoreSettings
 from syncline_store.store import Store
+from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.dead_letters.replay import DeadLetterDesk
 from syncline_sync_worker.handler import Handler, HandlerSettings
 from syncline_sync_worker.imports.importer import Importer
@@ -36,23 +36,19 @@ LOCAL_OWNER = "local-index"
 """Who holds the leases beside a local index: its lock says that an earlier holder of this name is gone, so nobody waits for it."""
 LIVE = 0
 """Where `IndexPoints.marks` says that a point is living: the first of its list."""
-IMPATIENT = HandlerSettings(retry_for=3.0)
-"""A person waits for the command: an outage is told after seconds. What is pending stays in the outbox."""
+IMPATIENT = 3.0
+"""Seconds after which a person who waits for the command is told of an outage. What is pending stays in the outbox."""
 
 
 class App:
-    """The parts of one data folder, put together for a command."""
+    """The parts of one configuration, put together for a command."""
 
-    def __init__(self, parts: Parts, store: Store) -> None:
+    def __init__(self, configuration: Configuration, parts: Parts, store: Store) -> None:
+        self.configuration = configuration
         self._parts = parts
         self.store = store
         self.buried = 0
         """Documents that this command could not index: each has its dead letter."""
-
-    @property
-    def settings(self) -> StoreSettings:
-        """What was opened."""
-        return self._parts.settings
 
     @property
     def engine(self) -> Engine:
@@ -65,13 +61,18 @@ class App:
         return self._parts.clock
 
     @property
+    def indexes(self) -> bool:
+        """Indexing what is pending is this process's to do: the index is local, and no other processes take the events."""
+        return self.configuration.local_index and self.configuration.kafka is None
+
+    @property
     def desk(self) -> DeadLetterDesk:
         """The dead letters."""
         return DeadLetterDesk(self.engine)
 
     def importer(self, tenant: str) -> Importer:
         """What writes files' documents as this tenant's."""
-        return Importer(self.store.tenant(tenant), self.engine, tenant=tenant, now=self.clock.now, limits=self.settings.limits)
+        return Importer(self.store.tenant(tenant), self.engine, tenant=tenant, now=self.clock.now, limits=self.configuration.limits)
 
     async def hold_index(self) -> None:
         """Open the index now, and with it take the lock on a local one. Raises IndexLocked, IndexMismatch, IndexUnavailable."""
@@ -80,14 +81,16 @@ class App:
     async def in_step(self, advance: Advance | None = None, *, settle: bool = False) -> int:
         """Bring a local index in step with what is stored: relay and handler until nothing is pending. How many events it took.
 
-        A server's index is left to the relays and workers that run.
+        A server's index is left to the relays and workers that run, and so is any with Kafka in between.
 
         `advance` is told how many more documents it changed. With `settle`, the marks pass all of them, which may take as long as rows
         can be late (see `Relay.drain`). Raises IndexLocked, Unavailable.
         """
-        if not self.settings.local_index:
+        if not self.indexes:
             return 0
-        relay, _ = await self._relay(advance, IMPATIENT, patience=0.0)
+        handling = self.configuration.handling
+        impatient = handling.model_copy(update={"retry_for": min(IMPATIENT, handling.retry_for)})
+        relay, _ = await self._relay(advance, impatient, patience=0.0)
         handled = await relay.drain()
         if settle and await self._before_a_mark_passes():
             handled += await relay.drain(settle=True)
@@ -109,7 +112,7 @@ class App:
             await self.in_step(advance)
         except IndexLocked:
             return False
-        return self.settings.local_index
+        return self.indexes
 
     async def holds(self, ref: Ref, revision: int) -> bool:
         """Whether the index has this document at this revision or a later one."""
@@ -120,8 +123,8 @@ class App:
         """Relay, handler and sweep until the stop; then finish what is under way. Outages are waited out."""
         from syncline_sync_worker.sweep import Sweep  # noqa: PLC0415 - brings qdrant-client, which most commands do without for a while
 
-        relay, publisher = await self._relay(advance, HandlerSettings(), patience=30.0)
-        sweep = Sweep(self.engine, await self._parts.index(), clock=self.clock, grace=self.settings.tombstone_grace_us)
+        relay, publisher = await self._relay(advance, self.configuration.handling, patience=30.0)
+        sweep = Sweep(self.engine, await self._parts.index(), clock=self.clock, grace=self.configuration.tombstone_grace_us)
 
         async def end_waits() -> None:
             await stop.wait()
@@ -137,7 +140,8 @@ class App:
         from syncline_sync_worker.reconcile.reconciler import Reconciler  # noqa: PLC0415 - one command needs it
 
         index = await self._parts.index()
-        return Reconciler(self.engine, index, self._parts.embedder, self.settings.indexing_settings, clock=self.clock, settings=settings)
+        indexing = self.configuration.indexing_settings
+        return Reconciler(self.engine, index, self._parts.embedder, indexing, clock=self.clock, settings=settings)
 
     async def indexed(self) -> tuple[int, int]:
         """Living documents in the index, and all its points."""
@@ -149,7 +153,7 @@ class App:
 
     async def status(self) -> Status:
         """How things stand. Another process may hold the index."""
-        return await read_status(self._parts)
+        return await read_status(self._parts, self.configuration)
 
     def _note(self, outcomes: Sequence[Outcome], advance: Advance | None) -> None:
         """What came again and was there already counts as nothing done."""
@@ -160,10 +164,10 @@ class App:
     async def _relay(self, advance: Advance | None, handling: HandlerSettings, *, patience: float) -> tuple[Relay, DirectPublisher]:
         indexer = _Telling(await self._parts.indexer(), lambda outcomes: self._note(outcomes, advance))
         handler = Handler(indexer, self.engine.dead_letters, clock=self.clock, settings=handling)
-        batch = self.settings.indexing_settings.max_batch
+        batch = self.configuration.indexing_settings.max_batch
         publisher = DirectPublisher(handler, max_batch=batch, patience=patience)
-        owner = LOCAL_OWNER if self.settings.local_index else None
-        return Relay(self.engine, publisher, clock=self.clock, owner=owner), publisher
+        owner = LOCAL_OWNER if self.configuration.local_index else None
+        return Relay(self.engine, publisher, clock=self.clock, settings=self.configuration.relay, owner=owner), publisher
 
 
 class _Telling:
@@ -180,9 +184,9 @@ class _Telling:
 
 
 @asynccontextmanager
-async def open_app(settings: StoreSettings, *, log_level: str = "error") -> AsyncIterator[App]:
-    """Open what the settings name; close it at the end. Raises ConfigurationError, StorageUnavailable."""
-    logs.set_up("console", log_level)
-    parts = await open_parts(settings)
+async def open_app(configuration: Configuration) -> AsyncIterator[App]:
+    """Open what is configured; close it at the end. Raises ConfigurationError, StorageUnavailable."""
+    logs.set_up(configuration.log.form, configuration.log.level)
+    parts = await open_parts(configuration)
     async with Store(parts) as store:
-        yield App(parts, store)
+        yield App(configuration, parts, store)

@@ -7,7 +7,7 @@ from syncline_contracts.errors import IndexLocked
 from syncline_contracts.identity import SEGMENTS
 from syncline_store.engines.protocol import Engine, Pos
 from syncline_store.parts import Parts
-from syncline_sync_worker.relay import RelaySettings
+from syncline_sync_worker.config import Configuration
 
 COUNTED = 100_000
 """Up to so many documents, events and letters are counted one by one; beyond, the figure is a bound or an estimate."""
@@ -26,20 +26,23 @@ class Status:
     """Events that no checkpoint has passed. While a relay runs, those of the last few seconds are published already."""
     oldest_unpublished: float | None
     """The age in seconds of the oldest of them."""
+    unhandled: int | None
+    """Published events that the workers have not handled yet; None where there is no Kafka."""
     dead_letters: int
     model: str
 
 
-async def read_status(parts: Parts) -> Status:
-    """Read it, without changing anything."""
+async def read_status(parts: Parts, configuration: Configuration) -> Status:
+    """Read it, without changing anything. Raises Unavailable, ConfigurationError."""
     engine, now = parts.engine, parts.clock.now()
-    backlog, oldest = await _backlog(engine, now)
+    backlog, oldest = await _backlog(engine, now, life=int(configuration.relay.outbox_life * 1e6))
     return Status(
         documents=await _documents(engine, now),
         points=await _points(parts),
         backlog=backlog,
         oldest_unpublished=None if oldest is None else max(0, now - oldest) / 1e6,
-        dead_letters=await _letters(engine),
+        unhandled=await _unhandled(configuration),
+        dead_letters=await count_letters(engine),
         model=parts.embedder.model,
     )
 
@@ -61,9 +64,16 @@ async def _points(parts: Parts) -> int | None:
         return None
 
 
-async def _backlog(engine: Engine, now: int) -> tuple[int, int | None]:
+async def _unhandled(configuration: Configuration) -> int | None:
+    if configuration.kafka is None:
+        return None
+    from syncline_sync_worker.transport.kafka.lag import read_lag  # noqa: PLC0415 - its client is an extra
+
+    return (await read_lag(configuration.kafka)).records
+
+
+async def _backlog(engine: Engine, now: int, *, life: int) -> tuple[int, int | None]:
     """A mark stays behind the last sweep by the time that rows can be late: up to there, all was published."""
-    life = int(RelaySettings().outbox_life * 1e6)
     marks = await engine.leases.marks()
     count, oldest = 0, None
     for shard in range(engine.outbox.shards):
@@ -79,7 +89,8 @@ async def _backlog(engine: Engine, now: int) -> tuple[int, int | None]:
     return count, oldest
 
 
-async def _letters(engine: Engine) -> int:
+async def count_letters(engine: Engine) -> int:
+    """Open letters, counted up to a bound."""
     count, after = 0, None
     while count < COUNTED:
         page = await engine.dead_letters.scan(after, PAGE)

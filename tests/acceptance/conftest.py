@@ -18,8 +18,8 @@ import pytest
 from syncline_sync_worker.cli.main import main
 
 SYNCLINE = [sys.executable, "-m", "syncline_sync_worker.cli.main"]
-ENVIRONMENT = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
-ENVIRONMENT.pop("SYNCLINE_DATA", None)
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SYNCLINE_") or name.startswith("SYNCLINE_TEST_")}
+ENVIRONMENT |= {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
 
 ANIMALS = {
     "whale": "The blue whale is the largest animal that has ever lived in the sea.",

@@ -82,5 +82,8 @@ def test_a_filter_that_is_none_is_refused(texts: list[str]) -> None:
 
 
 def test_what_is_said_of_the_folder_can_be_typed() -> None:
-    assert Place(Path("syncline-data")).option == ""
+    assert Place().option == ""
     assert Place(Path("my data"), index="http://h:6333").option == " --data 'my data' --index http://h:6333"
+    assert (
+        Place(config=Path("s.yaml"), changes=("cql.local_dc=dc1", "cql.password=hush")).option == " --config s.yaml --set cql.local_dc=dc1"
+    )

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker.cli.command import command, epilog
 from syncline_sync_worker.cli.output import table
-from syncline_sync_worker.cli.place import show_namespace
+from syncline_sync_worker.cli.place import show_namespace, who_indexes
 from syncline_sync_worker.cli.running import FINE, PARTLY, Session
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ async def replay(session: Session, ids: Ids = None, *, every: All = False) -> in
     Exit code 1 when one of them fails again, or is no event.
     """
     async with session.open() as app:
+        others = who_indexes(app.configuration)
         letters = await _chosen(app, ids, every=every)
         replayed = await app.desk.replay([letter.id for letter in letters])
         handled = await app.in_step_if_free()
@@ -93,9 +94,7 @@ async def replay(session: Session, ids: Ids = None, *, every: All = False) -> in
     }
 
     def show(out: Console) -> None:
-        out.print(
-            f"{len(replayed.events)} replayed" + ("" if handled else "; the process that holds the index (`syncline run`) handles them")
-        )
+        out.print(f"{len(replayed.events)} replayed" + ("" if handled else f"; {others} will handle them"))
         if failed:
             out.print(f"[yellow]{len(failed)} could not be indexed this time either[/] [dim](syncline dead-letters list)[/]")
         if replayed.undecodable:

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, assert_never
 
@@ -15,14 +16,16 @@ from rich.padding import Padding
 from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker.cli.command import command
 from syncline_sync_worker.cli.output import table
+from syncline_sync_worker.cli.place import Place
 from syncline_sync_worker.cli.running import FINE, PARTLY, Session
 
 if TYPE_CHECKING:
+    from syncline_sync_worker.config import Configuration
     from syncline_sync_worker.demo import steps
     from syncline_sync_worker.demo.damage import Damage
     from syncline_sync_worker.demo.result import Result
 
-DEFAULT_FOLDER = Path("syncline-demo")
+DEFAULT_FOLDER = "syncline-demo"
 Keep = Annotated[bool, typer.Option("--keep", help="Keep what an earlier demo left, and import over it: unchanged text is not embedded.")]
 
 
@@ -42,17 +45,25 @@ async def demo(session: Session, *, keep: Keep = False) -> int:
 
     if session.place.store is not None or session.place.index is not None:
         raise InvalidInput("--store, --index", "the demo works in a folder of its own: give --data instead")
+    configuration = _alone(session.place)
+    folder = configuration.data
     result = Result()
     told = _Told(session.output.out)
     if not session.output.json:
-        told.begin(session.place.data)
-    async with aclosing(Demo(session.place.data, session.place.settings(), session.output.progress).run(keep=keep)) as run:
+        told.begin(folder)
+    async with aclosing(Demo(folder, configuration, session.output.progress).run(keep=keep)) as run:
         async for step in run:
             result.add(step)
             if not session.output.json:
                 told.tell(step, result)
-    session.output.result(result.data() | {"data": str(session.place.data)}, lambda _: told.end(result, session.place.data))
+    session.output.result(result.data() | {"data": str(folder)}, lambda _: told.end(result, folder))
     return FINE if result.passed else PARTLY
+
+
+def _alone(place: Place) -> "Configuration":
+    """Both sides in the demo's folder and no Kafka, whatever file and environment say of servers."""
+    folder = place.configuration({"data": DEFAULT_FOLDER}).data
+    return replace(place, data=folder, changes=(*place.changes, "kafka=null")).configuration()
 
 
 class _Told:

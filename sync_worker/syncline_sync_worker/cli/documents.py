@@ -11,7 +11,7 @@ from rich.json import JSON
 from syncline_contracts.errors import InvalidInput
 from syncline_contracts.identity import Ref
 from syncline_sync_worker.cli.command import DEFAULT_TENANT, Tenant, command
-from syncline_sync_worker.cli.place import parse_namespace, show_namespace
+from syncline_sync_worker.cli.place import parse_namespace, show_namespace, who_indexes
 from syncline_sync_worker.cli.running import FINE, PARTLY, Session
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def _finish(session: Session, app: "App", ref: Ref, revision: int, what: s
     if indexed:
         then = "the index has it"
     else:
-        then = "[yellow]the index does not have it[/]" if ours else "the process that holds the index (`syncline run`) indexes it"
+        then = "[yellow]the index does not have it[/]" if ours else f"{who_indexes(app.configuration)} will index it"
     data = {"namespace": list(ref.namespace), "key": ref.key, "revision": revision, "indexed": indexed}
     session.output.result(data, lambda out: out.print(f"[green]{what}[/] at revision {revision}; {then}"))
     return PARTLY if ours and not indexed else FINE

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from syncline_sync_worker.cli.command import DEFAULT_TENANT, Tenant, command
-from syncline_sync_worker.cli.place import parse_namespace, show_namespace
+from syncline_sync_worker.cli.place import parse_namespace, show_namespace, who_indexes
 from syncline_sync_worker.cli.running import CUT_SHORT, FINE, PARTLY, Session
 
 if TYPE_CHECKING:
@@ -56,17 +56,18 @@ async def import_(
     reading = Reading(namespace=parse_namespace(namespace) or None if namespace else None, key_field=key_field, text_field=text_field)
     items = read(paths, reading)
     async with session.open(make=True) as app:
+        others = who_indexes(app.configuration)
         with session.output.progress("storing") as advance:
             outcome = await app.importer(tenant).run(items, stop=session.stop, advance=advance)
         with session.output.progress("indexing", total=outcome.written) as advance:
             indexed = await app.in_step_if_free(advance)
-    _report(session, outcome, indexed=indexed, buried=app.buried, tenant=tenant)
+    _report(session, outcome, others=None if indexed else others, buried=app.buried, tenant=tenant)
     if outcome.stopped:
         return CUT_SHORT
     return PARTLY if outcome.failed or app.buried else FINE
 
 
-def _report(session: Session, outcome: "Imported", *, indexed: bool, buried: int, tenant: str) -> None:
+def _report(session: Session, outcome: "Imported", *, others: str | None, buried: int, tenant: str) -> None:
     data = {
         "tenant": tenant,
         "written": outcome.written,
@@ -75,7 +76,7 @@ def _report(session: Session, outcome: "Imported", *, indexed: bool, buried: int
         "dead_letters": buried,
         "problems": [{"origin": problem.origin, "message": problem.message} for problem in outcome.problems],
         "namespaces": [list(namespace) for namespace in sorted(outcome.namespaces)[:100]],
-        "indexed": indexed,
+        "indexed": others is None,
         "stopped": outcome.stopped,
     }
     for problem in outcome.problems:
@@ -91,7 +92,7 @@ def _report(session: Session, outcome: "Imported", *, indexed: bool, buried: int
             out.print(f"[dim]namespace {escape(', '.join(named[:5]))}{' and others' if len(named) > 5 else ''}[/]")  # noqa: PLR2004 - a line's worth
         elif not outcome.failed:
             out.print("[yellow]nothing to import was found: .md .txt .rst .html and .jsonl files are read[/]")
-        if not indexed and outcome.written:
-            out.print("[dim]the process that holds the index (`syncline run`) indexes them[/]")
+        if others is not None and outcome.written:
+            out.print(f"[dim]{others} will index them[/]")
 
     session.output.result(data, show)

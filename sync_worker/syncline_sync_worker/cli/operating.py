@@ -9,11 +9,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from syncline_contracts.errors import ConfigurationError
 from syncline_sync_worker.cli.command import command
 from syncline_sync_worker.cli.output import counted
 from syncline_sync_worker.cli.running import FINE, Session
 
 if TYPE_CHECKING:
+    from syncline_sync_worker.config import Configuration
     from syncline_sync_worker.status import Status
 
 _EVERY = 2.0
@@ -33,9 +35,11 @@ async def run(session: Session) -> int:
     SIGTERM finishes what is under way.
     """
     tally = _Tally()
-    async with session.open(make=True, log_level="info") as app:
+    configuration = session.place.configuration({})
+    _refuse_kafka(configuration)
+    async with session.open(configuration, make=True) as app:
         await app.hold_index()
-        session.output.say(f"running on [bold]{escape(str(session.place.data))}[/]; Ctrl-C ends it")
+        session.output.say(f"running on [bold]{escape(configuration.where)}[/]; Ctrl-C ends it")
         async with asyncio.TaskGroup() as group:
             group.create_task(app.run(session.stop, tally.add))
             group.create_task(_tell(session, tally))
@@ -45,6 +49,14 @@ async def run(session: Session) -> int:
         data, lambda out: out.print(f"[green]drained[/]: {counted(tally.documents, 'document')} brought in step in {seconds:,} s")
     )
     return FINE
+
+
+def _refuse_kafka(configuration: "Configuration") -> None:
+    if configuration.kafka is not None:
+        raise ConfigurationError(
+            f"kafka is configured ({configuration.kafka.bootstrap_servers}), so relay and worker are processes of their own: use "
+            "`syncline relay` and `syncline worker`, or take kafka out (--set kafka=null)"
+        )
 
 
 class _Tally:
@@ -74,22 +86,27 @@ async def status(session: Session) -> int:
 
     Changes nothing. Works while another process holds the index.
     """
-    async with session.open() as app:
+    configuration = session.place.configuration()
+    async with session.open(configuration) as app:
         found = await app.status()
-    data = asdict(found) | {"data": str(session.place.data)}
-    session.output.result(data, lambda out: _show(out, found))
+    data = asdict(found) | {"data": str(configuration.data), "store": configuration.store, "index": configuration.index}
+    session.output.result(data, lambda out: _show(out, found, configuration))
     return FINE
 
 
-def _show(out: Console, found: "Status") -> None:
+def _show(out: Console, found: "Status", configuration: "Configuration") -> None:
     age = "" if found.oldest_unpublished is None else f", the oldest for {found.oldest_unpublished:,.0f} s"
     letters = "[green]0[/]" if not found.dead_letters else f"[yellow]{found.dead_letters:,}[/] [dim](syncline dead-letters list)[/]"
+    backlog = "[green]0[/] [dim]nothing waits to be indexed[/]" if not found.backlog else f"[yellow]{found.backlog:,}[/] waiting{age}"
+    unhandled = {} if found.unhandled is None else {"in Kafka": f"{found.unhandled:,} [dim]published and not handled yet[/]"}
     lines = {
         "documents": f"{found.documents:,}",
         "points": "[yellow]another process holds the index[/]" if found.points is None else f"{found.points:,}",
-        "backlog": "[green]0[/] [dim]nothing waits to be indexed[/]" if not found.backlog else f"[yellow]{found.backlog:,}[/] waiting{age}",
+        "backlog": backlog,
+        **unhandled,
         "dead letters": letters,
         "model": f"[dim]{escape(found.model)}[/]",
     }
+    out.print(f"[dim]{escape(configuration.where)}[/]", soft_wrap=True)
     for name, line in lines.items():
         out.print(f"[dim]{name:>12}[/]  {line}")

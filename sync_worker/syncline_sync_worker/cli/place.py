@@ -1,73 +1,122 @@
-"""Where the data is: a folder that holds both sides, or an address for each."""
+"""Where the data is, and what else the command line says of the configuration."""
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from syncline_contracts.errors import ConfigurationError, InvalidInput
 from syncline_contracts.identity import Namespace
 from syncline_sync_worker.demo.folder import disown
 
 if TYPE_CHECKING:
-    from syncline_store.settings import StoreSettings
+    from syncline_sync_worker.config import Configuration
 
-DEFAULT_FOLDER = Path("syncline-data")
 DATABASE = "documents.db"
-INDEX = "index"
+"""What the database of a data folder is called (`in_folder`)."""
 PATIENCE = 3.0
 """Seconds that a write whose outcome is unknown is repeated before the person who waits is told."""
+DEFAULTS: Mapping[str, Any] = {"write_deadline": PATIENCE, "log": {"level": "error"}}
+"""What a command that a person waits for assumes."""
+_HIDDEN = ("password", "api_key")
+"""Settings whose names hold one of these are not repeated on the screen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder of ``--data``; ``--store`` and ``--index`` override what lies in it."""
+    """The common options, as far as they were given. What they leave open, file and environment say."""
 
-    data: Path
+    data: Path | None = None
     store: str | None = None
     index: str | None = None
+    config: Path | None = None
+    changes: tuple[str, ...] = ()
+    """``NAME=VALUE`` of each ``--set``."""
 
     @property
     def option(self) -> str:
         """What must be said to get here with another command, with a space before it."""
-        given = {"--data": None if self.data == DEFAULT_FOLDER else str(self.data), "--store": self.store, "--index": self.index}
-        return "".join(f" {name} {shlex.quote(value)}" for name, value in given.items() if value is not None)
+        given = [
+            *(("--data", self.data), ("--store", self.store), ("--index", self.index), ("--config", self.config)),
+            *(("--set", change) for change in self.changes if not any(word in change.partition("=")[0] for word in _HIDDEN)),
+        ]
+        return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given if value is not None)
 
-    def settings(self) -> "StoreSettings":
-        """Settings of the store there. Raises ConfigurationError for an address that is none."""
-        from syncline_store.settings import store_settings  # noqa: PLC0415 - pydantic takes longer than --help may
+    def configuration(self, defaults: Mapping[str, Any] = DEFAULTS) -> "Configuration":
+        """What this command works with; `defaults` is what it assumes where nobody says otherwise. The command indexes, never a put.
 
-        data = self.data.absolute()
-        return store_settings(
-            store=self.store or f"sqlite:///{data / DATABASE}",
-            index=self.index or f"path:{data / INDEX}",
-            indexing="relay",
-            write_deadline=PATIENCE,
-        )
+        Raises ConfigurationError that names each wrong setting and where it comes from, InvalidInput for a ``--set`` that is none.
+        """
+        from syncline_sync_worker.config import load  # noqa: PLC0415 - pydantic takes longer than --help may
+        from syncline_sync_worker.config.configuration import in_folder  # noqa: PLC0415 - as above
 
-    def expect(self) -> None:
+        given = changes(self.changes)
+        if self.data is not None:
+            given |= {"data": self.data, **in_folder(self.data)}
+        given |= {name: value for name, value in (("store", self.store), ("index", self.index)) if value is not None}
+        return load(self.config, given=given | {"indexing": "relay"}, defaults=defaults)
+
+    def expect(self, configuration: "Configuration") -> None:
         """Raise ConfigurationError where a command that only reads would find nothing, instead of making an empty store."""
-        if self.store is None and not (self.data / DATABASE).is_file():
+        file = configuration.database
+        if file is not None and not file.is_file():
+            there = file if file.name != DATABASE else _shown(file.parent, configuration)
             raise ConfigurationError(
-                f"there are no documents in {self.data}: put some there with `syncline import PATH --data {self.data}`, "
-                "or name another folder with --data (or SYNCLINE_DATA)"
+                f"there are no documents in {there}: put some there with "
+                f"`syncline import PATH{self.option}`, or name another folder with --data (or SYNCLINE_DATA)"
             )
 
-    def make(self) -> None:
+    def make(self, configuration: "Configuration") -> None:
         """Make the folder, to be written to: a demo's data in it is no longer the demo's to remove.
 
         Raises ConfigurationError where that cannot be done.
         """
-        if self.store is not None and self.index is not None:
+        if configuration.database is None:
             return
+        folder = configuration.database.parent
         try:
-            self.data.mkdir(parents=True, exist_ok=True)
-            disown(self.data)
+            folder.mkdir(parents=True, exist_ok=True)
+            disown(folder)
         except OSError as error:
             raise ConfigurationError(
-                f"cannot make or write the data folder {self.data} ({error.strerror}): name another with --data"
+                f"cannot make or write the data folder {_shown(folder, configuration)} ({error.strerror}): name another with --data"
             ) from None
+
+
+def changes(texts: tuple[str, ...]) -> dict[str, Any]:
+    """What ``--set`` says: dotted names, values in YAML. Raises InvalidInput."""
+    import yaml  # noqa: PLC0415 - longer than --help may take
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not all(name.split(".")):
+            raise InvalidInput("--set", f"{name!r} is not NAME=VALUE, such as cql.local_dc=dc1")
+        *groups, last = name.split(".")
+        into = found
+        for group in groups:
+            if not isinstance(into.setdefault(group, {}), dict):
+                raise InvalidInput("--set", f"{group} is given both as a whole and in part")
+            into = into[group]
+        try:
+            into[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InvalidInput("--set", f"the value of {name} is no YAML: put it in quotes") from None
+    return found
+
+
+def _shown(folder: Path, configuration: "Configuration") -> Path:
+    """As the person called it."""
+    return configuration.data if folder == configuration.data.absolute() else folder
+
+
+def who_indexes(configuration: "Configuration") -> str:
+    """The process that brings the index in step where a command does not."""
+    if configuration.kafka is not None:
+        return "the workers (`syncline worker`)"
+    return f"the process that {'holds the index' if configuration.local_index else 'runs beside the servers'} (`syncline run`)"
 
 
 def parse_namespace(text: str) -> Namespace:

@@ -64,7 +64,7 @@ async def check(
     Differences that may still be in flight are left alone; the others are looked at twice more before they are reported.
     """
     async with session.open() as app:
-        report = await _check(session, app, _scope(tenant, part), sample, _settings(settle=settle, delay=delay))
+        report = await _check(session, app, _scope(tenant, part), sample, _settings(app, settle=settle, delay=delay))
     session.output.result(_data(report), lambda out: _show(out, report))
     return report.verdict.exit_code
 
@@ -87,8 +87,8 @@ async def repair(
     Repairs go the normal way: an outbox event for each document, within the caps. Exit code: 0 nothing is left to repair, 1 drift is
     left, 2 could not tell or refused.
     """
-    settings = _settings(settle=settle, delay=delay, max_repairs=max_repairs, max_share=max_share)
     async with session.open() as app:
+        settings = _settings(app, settle=settle, delay=delay, max_repairs=max_repairs, max_share=max_share)
         report = await _check(session, app, _scope(tenant, part), sample, settings)
         if not apply or not report.findings:
             session.output.result(_data(report) | {"applied": False}, lambda out: _show(out, report, dry=True))
@@ -131,10 +131,9 @@ def _scope(tenant: str | None, part: str) -> "Scope":
     return Scope(tenant, int(which), int(of))
 
 
-def _settings(**given: float | None) -> "ReconcileSettings":
-    from syncline_sync_worker.reconcile.settings import ReconcileSettings  # noqa: PLC0415 - as above
-
-    return ReconcileSettings.model_validate({name: value for name, value in given.items() if value is not None})
+def _settings(app: "App", **given: float | None) -> "ReconcileSettings":
+    """The configured ones, and what the options say."""
+    return app.configuration.reconcile.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _agreed(session: Session, report: "DriftReport") -> bool:

@@ -6,6 +6,7 @@ Syncline's own; 130 cut short.
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sqlite3
 import traceback
@@ -21,6 +22,7 @@ from syncline_sync_worker.cli.place import Place
 
 if TYPE_CHECKING:
     from syncline_sync_worker.app import App
+    from syncline_sync_worker.config import Configuration
 
 FINE = 0
 PARTLY = 1
@@ -38,15 +40,16 @@ class Session:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextlib.asynccontextmanager
-    async def open(self, *, make: bool = False, log_level: str = "error") -> AsyncIterator["App"]:
+    async def open(self, configuration: "Configuration | None" = None, *, make: bool = False) -> AsyncIterator["App"]:
         """Open what is at the place. Without `make` it must be there: a command that reads makes no empty store."""
         from syncline_sync_worker.app import open_app  # noqa: PLC0415 - numpy, qdrant-client: longer than --help may take
 
+        configuration = configuration or self.place.configuration()
         if make:
-            self.place.make()
+            self.place.make(configuration)
         else:
-            self.place.expect()
-        async with open_app(self.place.settings(), log_level=log_level) as app:
+            self.place.expect(configuration)
+        async with open_app(configuration) as app:
             yield app
             if app.buried:
                 documents = counted(app.buried, "document")
@@ -58,6 +61,7 @@ def run(session: Session, body: Callable[[Session], Awaitable[int]], *, drains: 
 
     The first Ctrl-C (or SIGTERM) sets `session.stop` for a command that `drains`, and cancels any other; the second cancels.
     """
+    logging.getLogger().addHandler(logging.NullHandler())  # what libraries warn of, the command says itself
     try:
         return asyncio.run(_with_signals(session, body, drains=drains))
     except (asyncio.CancelledError, KeyboardInterrupt):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from syncline_store.settings import Settings, StoreSettings
+from syncline_store.settings import MEMORY, Settings, StoreSettings
 from syncline_sync_worker.handler.settings import HandlerSettings
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
 from syncline_sync_worker.relay.settings import RelaySettings
@@ -13,6 +13,12 @@ from syncline_sync_worker.transport.kafka.settings import KafkaSettings
 
 DATABASE = "documents.db"
 INDEX = "index"
+
+
+def in_folder(data: Path | str) -> dict[str, str]:
+    """The settings of both sides beside each other in one folder."""
+    folder = Path(data).absolute()
+    return {"store": f"sqlite:///{folder / DATABASE}", "index": f"path:{folder / INDEX}"}
 
 
 class HttpSettings(Settings):
@@ -44,13 +50,23 @@ class Configuration(StoreSettings):
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
+    @property
+    def database(self) -> Path | None:
+        """The file that holds the documents; None where servers or the memory do."""
+        return None if self.cql_settings is not None or self.sqlite_path == MEMORY else Path(self.sqlite_path)
+
+    @property
+    def where(self) -> str:
+        """The folder or, where a side is not in it, both addresses."""
+        beside = {"store": self.store, "index": self.index} == in_folder(self.data)
+        return str(self.data) if beside else f"{self.store} and {self.index}"
+
     @model_validator(mode="before")
     @classmethod
     def _beside_each_other(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        data = Path(given.get("data", cls.model_fields["data"].default)).absolute()
-        return {"store": f"sqlite:///{data / DATABASE}", "index": f"path:{data / INDEX}"} | given
+        return in_folder(given.get("data", cls.model_fields["data"].default)) | given
 
     @model_validator(mode="after")
     def _deadlines_fit(self) -> Self:

@@ -25,6 +25,9 @@ PREFIX = "SYNCLINE_"
 CONFIG = "SYNCLINE_CONFIG"
 """Names the YAML file where the command line does not."""
 FILE = "_FILE"
+OPTION = "--"
+_OPTIONS = ("data", "store", "index")
+"""Settings with an option of their own; the others are given by ``--set``."""
 _NOT_OURS = (CONFIG, "SYNCLINE_TEST_")
 Path_ = tuple[str, ...]
 
@@ -50,6 +53,8 @@ class _Source:
     def called(self, path: Path_) -> str:
         """How the setting is called there."""
         name = self.delimiter.join(path)
+        if self.prefix == OPTION:
+            return f"--{name} ({self.name})" if name in _OPTIONS else f"--set {name} ({self.name})"
         return f"{self.prefix}{name.upper() if self.prefix == PREFIX else name} ({self.name})"
 
 
@@ -64,7 +69,7 @@ def load(file: Path | None = None, *, given: Mapping[str, Any] | None = None, de
         _file(file or _named_file()),
         _Source(_secrets(os.environ), "file of a secret", PREFIX, "__"),
         _Source(_environment(), "environment", PREFIX, "__"),
-        _Source(given or {}, "command line", "--"),
+        _Source(given or {}, "command line", OPTION),
     ]
     values: dict[str, Any] = {}
     for source in sources:

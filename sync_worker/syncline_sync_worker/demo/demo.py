@@ -11,8 +11,8 @@ from pathlib import Path
 from syncline_contracts.drift import DriftKind, DriftReport
 from syncline_contracts.errors import ConfigurationError, IndexLocked
 from syncline_contracts.identity import Ref
-from syncline_store.settings import StoreSettings
 from syncline_sync_worker.app import App, open_app
+from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.demo.corpus import LIBRARY, TOPICS, corpus
 from syncline_sync_worker.demo.damage import EACH, Photo, damage, photograph, raw_client
 from syncline_sync_worker.demo.folder import claim
@@ -34,7 +34,7 @@ _SHORT = 600
 class Demo:
     """One run in one folder. `run` yields the steps as they are done; between them nothing is open."""
 
-    def __init__(self, folder: Path, settings: StoreSettings, progress: Progress) -> None:
+    def __init__(self, folder: Path, settings: Configuration, progress: Progress) -> None:
         self._folder = folder
         self._settings = settings
         self._progress = progress
