@@ -104,7 +104,7 @@ def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
 
 
 def _failed(output: Output, error: Exception) -> int:
-    cause = _first(error)
+    cause = first_of(error)
     if isinstance(cause, SynclineError):
         output.failed(type(cause).__name__, str(cause))
         return FAILED
@@ -116,7 +116,7 @@ def _failed(output: Output, error: Exception) -> int:
     return FAULT
 
 
-def _first(error: Exception) -> Exception:
+def first_of(error: Exception) -> Exception:
     """Tasks that run side by side fail as a group: the first of it tells the story."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]

@@ -1,0 +1,76 @@
+"""The relay as a process: the storage's outbox on one side, Kafka on the other."""
+
+import asyncio
+from collections.abc import Sequence
+
+from syncline_contracts.errors import Unavailable
+from syncline_store.engines.protocol import OutboxRow
+from syncline_store.parts import Parts, open_parts
+from syncline_sync_worker.config import Configuration
+from syncline_sync_worker.processes.serving import Frame, kafka_of, process
+from syncline_sync_worker.processes.waiting import look_after, patiently, unless
+from syncline_sync_worker.relay import Relay
+from syncline_sync_worker.transport import Publisher
+from syncline_sync_worker.transport.kafka import KafkaSettings
+from syncline_sync_worker.transport.kafka.publisher import KafkaPublisher
+from syncline_sync_worker.transport.kafka.topics import check_topics
+
+
+async def run_relay(configuration: Configuration, stop: asyncio.Event) -> None:
+    """Publish until the stop; then publish what is there, let go of the leases, and return.
+
+    Waits for a storage and a Kafka that are away. Opens no index and no embedding model. Raises ConfigurationError for what waiting
+    cannot mend.
+    """
+    kafka = kafka_of(configuration)
+    async with process("relay", configuration, stop) as frame:
+        parts = await unless(stop, _open(configuration, kafka, frame))
+        if parts is None:
+            return
+        publisher = _Noted(KafkaPublisher(kafka))
+        frame.opened.push_async_callback(publisher.aclose)
+        relay = Relay(parts.engine, publisher, clock=parts.clock, settings=configuration.relay, metrics=frame.metrics)
+        frame.health.started(publisher.troubles)
+        storage, transport = _names(configuration, kafka)
+        looks = {storage: parts.engine.leases.marks, transport: lambda: check_topics(kafka)}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(relay.run(stop))
+            group.create_task(look_after(looks, frame.health, stop))
+
+
+async def _open(configuration: Configuration, kafka: KafkaSettings, frame: Frame) -> Parts:
+    storage, transport = _names(configuration, kafka)
+    parts = await patiently(storage, lambda: open_parts(configuration), frame.health)
+    frame.opened.push_async_callback(parts.aclose)
+    await patiently(transport, lambda: check_topics(kafka), frame.health)
+    return parts
+
+
+def _names(configuration: Configuration, kafka: KafkaSettings) -> tuple[str, str]:
+    return f"the storage {configuration.store}", f"Kafka at {kafka.bootstrap_servers}"
+
+
+class _Noted:
+    """A publisher whose last outcome is known: a broker may answer, and yet take no events."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._failed: Unavailable | None = None
+
+    def troubles(self) -> Sequence[str]:
+        """Why nothing is published now."""
+        return () if self._failed is None else (f"nothing is published: {self._failed}",)
+
+    async def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """The publisher's."""
+        try:
+            await self._publisher.publish(rows)
+        except Unavailable as error:
+            self._failed = error
+            raise
+        if rows:
+            self._failed = None
+
+    async def aclose(self) -> None:
+        """The publisher's."""
+        await self._publisher.aclose()

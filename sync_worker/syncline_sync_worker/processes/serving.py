@@ -1,0 +1,72 @@
+"""The frame of a process: logs, the answers for its health and metrics, and an end that leaves nothing running."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from syncline_contracts.errors import ConfigurationError
+from syncline_sync_worker.config import Configuration
+from syncline_sync_worker.observability import logs
+from syncline_sync_worker.observability.health import Health
+from syncline_sync_worker.observability.http import answering, listen
+from syncline_sync_worker.observability.metrics import Metrics
+from syncline_sync_worker.transport.kafka import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the work of a process is given. What is pushed on `opened` is closed at its end, the last one first."""
+
+    health: Health
+    metrics: Metrics
+    opened: AsyncExitStack
+
+
+@asynccontextmanager
+async def process(name: str, configuration: Configuration, stop: asyncio.Event) -> AsyncIterator[Frame]:
+    """Take the port, then answer on it while the block runs. Raises ConfigurationError before anything else is started."""
+    logs.set_up(configuration.log.form, configuration.log.level, secrets=logs.secrets_of(configuration))
+    listener = listen(configuration.http)
+    metrics, health = Metrics(_registry()), Health(stop)
+    async with answering(listener, lambda: health.report, metrics.registry), asyncio.TaskGroup() as group:
+        log.info("started", process=name, http=_address(listener), store=configuration.store, index=configuration.index)
+        beating = group.create_task(health.beat())
+        try:
+            async with AsyncExitStack() as opened:
+                yield Frame(health, metrics, opened)
+        except Exception as error:
+            health.died(error)
+            raise
+        finally:
+            beating.cancel()
+        log.info("ended", process=name)
+
+
+def kafka_of(configuration: Configuration) -> KafkaSettings:
+    """The settings of Kafka. Raises ConfigurationError without any."""
+    if configuration.kafka is None:
+        raise ConfigurationError(
+            "kafka is not configured, and relay and worker meet there: give kafka.bootstrap_servers "
+            "(SYNCLINE_KAFKA__BOOTSTRAP_SERVERS=host:9092), or use `syncline run`, which needs none"
+        )
+    return configuration.kafka
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,74 @@
+"""The worker as a process: Kafka on one side, storage, embedding model and index on the other."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+from syncline_store.parts import Parts, open_parts
+from syncline_sync_worker.config import Configuration
+from syncline_sync_worker.dead_letters.kafka import EngineWithTopic
+from syncline_sync_worker.handler import Handler
+from syncline_sync_worker.processes.serving import Frame, kafka_of, process
+from syncline_sync_worker.processes.telling import TellingHandler, TellingIndexer
+from syncline_sync_worker.processes.waiting import Look, look_after, patiently, unless
+from syncline_sync_worker.sweep import Sweep
+from syncline_sync_worker.transport.kafka import KafkaSettings
+from syncline_sync_worker.transport.kafka.consumer import KafkaConsumer
+from syncline_sync_worker.transport.kafka.lag import watch_lag
+from syncline_sync_worker.transport.kafka.topics import check_topics
+
+
+async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
+    """Handle events until the stop; then finish the batch under way, acknowledge it, leave the group and return.
+
+    Waits for parts that are away. Raises ConfigurationError for what waiting cannot mend, IndexLocked among it.
+
+    Each worker sweeps, and none asks another: a sweep deletes by a filter on what has outlived its grace, so that several at once
+    delete the same and no more, and one an hour is little. A lease for it would be one more thing that can be stuck.
+    """
+    kafka = kafka_of(configuration)
+    async with process("worker", configuration, stop) as frame:
+        parts = await unless(stop, _open(configuration, kafka, frame))
+        if parts is None:
+            return
+        consumer = await _consumer(configuration, kafka, parts, frame)
+        sweep = Sweep(parts.engine, await parts.index(), clock=parts.clock, grace=configuration.tombstone_grace_us)
+        frame.health.started(lambda: _idle(consumer))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(consumer.run(stop))
+            group.create_task(sweep.run(stop, every=configuration.sweep_interval * random.uniform(0.9, 1.1)))  # noqa: S311 - drift apart
+            group.create_task(watch_lag(kafka, frame.metrics, stop))
+            group.create_task(look_after(await _looks(configuration, kafka, parts), frame.health, stop))
+
+
+async def _open(configuration: Configuration, kafka: KafkaSettings, frame: Frame) -> Parts:
+    storage, transport, index = _names(configuration, kafka)
+    opened = await patiently(storage, lambda: open_parts(configuration), frame.health)
+    parts = Parts(configuration, EngineWithTopic(opened.engine, kafka), opened.clock)
+    frame.opened.push_async_callback(parts.aclose)
+    await patiently(transport, lambda: check_topics(kafka), frame.health)
+    await patiently(index, parts.index, frame.health)
+    return parts
+
+
+async def _consumer(configuration: Configuration, kafka: KafkaSettings, parts: Parts, frame: Frame) -> KafkaConsumer:
+    indexer = TellingIndexer(await parts.indexer())
+    handler = Handler(indexer, parts.engine.dead_letters, clock=parts.clock, settings=configuration.handling, metrics=frame.metrics)
+    return KafkaConsumer(TellingHandler(handler), kafka, metrics=frame.metrics)
+
+
+async def _looks(configuration: Configuration, kafka: KafkaSettings, parts: Parts) -> dict[str, Look]:
+    storage, transport, index = _names(configuration, kafka)
+    return {storage: parts.engine.clock, transport: lambda: check_topics(kafka), index: (await parts.index()).count}
+
+
+def _names(configuration: Configuration, kafka: KafkaSettings) -> tuple[str, str, str]:
+    return f"the storage {configuration.store}", f"Kafka at {kafka.bootstrap_servers}", f"the index {configuration.index}"
+
+
+def _idle(consumer: KafkaConsumer) -> Iterator[str]:
+    """Why nothing is consumed now. A worker without partitions is ready: it is there in case another one falls away."""
+    if consumer.paused is not None:
+        yield f"paused: {consumer.paused}"
+    if not consumer.rebalances:
+        yield "joining the consumer group"
