@@ -1,56 +1,39 @@
-"""put/s and get/s on a real CQL server, against hand-made statements of the raw driver in the same run.
+"""The store's puts and gets on a real CQL server, against statements of the raw driver written by hand, in the same run.
 
-Raw puts are logged batches of the same two rows a document, sent by callbacks without asyncio, as many documents under way as there
-are clients on our side. Sides run in short rounds in turn, medians count.
+Ours is what an app calls: a tenant's `put`, `get`, `put_many` and `get_many`, JSON included, with relay and worker elsewhere. Sides run
+in short rounds in turn, medians count.
 """
 
 import asyncio
 import secrets
 import statistics
-import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from cassandra.query import BatchStatement, BatchType
-
-from syncline_contracts.event import ChangeEvent, Kind
-from syncline_contracts.identity import Ref
 from syncline_contracts.revision import Clock
-from syncline_store.document import Write, canonical, content_hash
-from syncline_store.engines.cql import CqlEngine, open_cql
-from syncline_store.engines.cql.partition import bucket
-from syncline_store.engines.cql.statements import documents, outbox
-from syncline_store.engines.protocol import NamespaceSettings, Stored, WriteOutcome
-from syncline_store.group_commit import GroupCommit
+from syncline_store import open_store
+from syncline_store.document import canonical
+from syncline_store.engines.cql import open_cql
+from syncline_store.engines.cql.partition import bucket, encoded
+from syncline_store.tenant import TenantView
+from tests.benchmarks.cql_raw import BUCKETS, TENANT, Raw
 from tests.benchmarks.figure import Figure
 from tests.parts.servers import cql
 
-ROUNDS = 4
+ROUNDS = 7
 SECONDS = 1.0
 MANY = 64
 TOGETHER = 16
-TEXT = canonical({"text": "x" * 1_000})
-HASH = content_hash(TEXT)
-NAMESPACE = "notes\x01"
+"""Documents in a batch by hand, and in ours."""
+BULK = 500
+"""Documents of one get_many."""
+VALUE = {"text": "x" * 1_000}
+NOTES = ("notes",)
 
-# ------------------------------------------------------------------ ours
-
-
-class Ours:
-    """The engine under a group commit, as the store has it."""
-
-    def __init__(self, engine: CqlEngine, clock: Clock) -> None:
-        self._clock = clock
-        self._group: GroupCommit[Write, WriteOutcome] = GroupCommit(
-            engine.documents.write, max_items=MANY, max_bytes=1_000_000, size_of=lambda write: len(write.value or "")
-        )
-
-    async def put(self, key: str) -> None:
-        event = ChangeEvent.of(Ref("bench", ("notes",), key), self._clock.tick(), Kind.WRITE, first_at=self._clock.now())
-        outcome = await self._group.submit(Write(TEXT, HASH, "", event))
-        assert isinstance(outcome, Stored), outcome
+Side = Callable[[], Awaitable[float]]
 
 
 async def rate(one: Callable[[str], Awaitable[object]], clients: int) -> tuple[float, float]:
@@ -67,115 +50,133 @@ async def rate(one: Callable[[str], Awaitable[object]], clients: int) -> tuple[f
     return len(times) / (time.perf_counter() - started), statistics.median(times) * 1e3
 
 
-# ------------------------------------------------------------------ raw
+async def in_turn(sides: dict[str, Side]) -> dict[str, float]:
+    """The median of each side's rounds. The first round is not counted: the JVM compiles what runs often."""
+    seen: dict[str, list[float]] = defaultdict(list)
+    for number in range(1 + ROUNDS):
+        for name, side in sides.items():
+            found = await side()
+            if number:
+                seen[name].append(found)
+    return {name: statistics.median(found) for name, found in seen.items()}
 
 
-class Raw:
-    """Prepared statements of the driver, and nothing else."""
+class Writes:
+    """Puts of both sides."""
 
-    def __init__(self, keyspace: str) -> None:
-        self.session = cql.admin()
-        self.put, self.event, self.read = (
-            self.session.prepare(statement.text.replace("{keyspace}", keyspace))
-            for statement in (documents.PUT, outbox.INSERT, documents.READ)
+    def __init__(self, view: TenantView, raw: Raw) -> None:
+        self._view = view
+        self._raw = raw
+
+    async def figures(self) -> list[Figure]:
+        """All that concerns writing."""
+        found = await in_turn(
+            {
+                "put": lambda: self._ours(MANY),
+                "grouped": lambda: self._grouped(created=False),
+                "single": lambda: asyncio.to_thread(self._raw.rate, lambda number: self._raw.batch(1, number), MANY),
+                "put_many": self._put_many,
+                "grouped, created": lambda: self._grouped(created=True),
+                "one": self._one,
+                "one by hand": lambda: asyncio.to_thread(self._raw.latency, lambda number: self._raw.batch(1, number)),
+                "one by hand, created": lambda: asyncio.to_thread(
+                    self._raw.latency, lambda number: self._raw.batch(1, number, created=True)
+                ),
+            }
         )
-        self.minute = time.time_ns() // 60_000_000_000
+        grouped, created, single = found["grouped"], found["grouped, created"], found["single"]
+        return [
+            Figure(f"cql put, {MANY} clients (raw: batches of {TOGETHER})", found["put"], grouped, "put/s", goal=0.8),
+            Figure("  the same (raw: with created_at, as ours)", found["put"], created, "put/s"),
+            Figure(f"cql put, {MANY} clients (raw: single batches)", found["put"], single, "put/s", goal=3.0),
+            Figure(f"  raw batches of {TOGETHER} (raw: single batches)", grouped, single, "put/s"),
+            Figure("cql put, 1 client, p50", found["one"], found["one by hand"], "ms", goal=1.15, better="lower"),
+            Figure("  the same (raw: with created_at, as ours)", found["one"], found["one by hand, created"], "ms"),
+            Figure(f"cql put_many (raw: batches of {TOGETHER})", found["put_many"], grouped, "docs/s", goal=0.8),
+        ]
 
-    def batch(self, count: int, number: int) -> BatchStatement:
-        batch = BatchStatement(BatchType.LOGGED)
-        for each in range(count):
-            now, key = time.time_ns() // 1_000, f"raw-{number}-{each}"
-            identifier = uuid.uuid4()
-            batch.add(self.put.bind((now, 0, now, now, identifier, HASH, "", TEXT, False, 0, "bench", NAMESPACE, hash(key) % 8, key)))
-            batch.add(
-                self.event.bind((0, self.minute, uuid.uuid1(), identifier, "bench", NAMESPACE, key, now, "write", now, now, None, None, 60))
-            )
-        return batch
+    async def _put(self, key: str) -> None:
+        await self._view.put(NOTES, key, VALUE)
 
-    def rate(self, make: Callable[[int], Any], under_way: int) -> float:
-        """Requests a second, `under_way` of them at once; each answer sends the next request."""
+    async def _ours(self, clients: int) -> float:
+        return (await rate(self._put, clients))[0]
+
+    async def _one(self) -> float:
+        return (await rate(self._put, 1))[1]
+
+    async def _grouped(self, *, created: bool) -> float:
+        batches = await asyncio.to_thread(
+            self._raw.rate, lambda number: self._raw.batch(TOGETHER, number, created=created), MANY // TOGETHER
+        )
+        return TOGETHER * batches
+
+    async def _put_many(self) -> float:
         started, done = time.perf_counter(), 0
-        finished = threading.Semaphore(0)
-        lock = threading.Lock()
-
-        def send(_: object = None) -> None:
-            nonlocal done
-            if time.perf_counter() - started > SECONDS:
-                finished.release()
-                return
-            with lock:
-                done += 1
-                number = done
-            self.session.execute_async(make(number)).add_callbacks(send, send)
-
-        for _ in range(under_way):
-            send()
-        for _ in range(under_way):
-            finished.acquire()
+        while time.perf_counter() - started < SECONDS:
+            results = await self._view.put_many((NOTES, f"many-{number}", VALUE) for number in range(1_024))
+            assert all(isinstance(result, int) for result in results)
+            done += len(results)
         return done / (time.perf_counter() - started)
 
-    def latency(self, make: Callable[[int], Any]) -> float:
-        """The median of one after the other, in ms."""
-        times = []
-        started = time.perf_counter()
-        while (begun := time.perf_counter()) - started < SECONDS:
-            self.session.execute(make(len(times)))
-            times.append(time.perf_counter() - begun)
-        return statistics.median(times) * 1e3
 
+class Reads:
+    """Gets of both sides: of namespaces with one document each, and of one namespace with many."""
 
-# ------------------------------------------------------------------ both
+    def __init__(self, view: TenantView, raw: Raw) -> None:
+        self._view = view
+        self._raw = raw
+        self._apart = [((f"ns{number}",), "k") for number in range(BULK)]
+        self._together = [(("many",), f"k{number}") for number in range(BULK)]
 
+    async def figures(self) -> list[Figure]:
+        """All that concerns reading."""
+        await self._view.put_many((*where, VALUE) for where in (*self._apart, *self._together))
+        found = await in_turn(
+            {
+                "apart": lambda: self._ours(self._apart),
+                "apart by hand": lambda: self._single(self._apart),
+                "together": lambda: self._ours(self._together),
+                "together by hand": lambda: self._single(self._together),
+                "get_many": self._get_many,
+                "grouped": self._grouped,
+            }
+        )
+        apart, together = found["apart by hand"], found["together by hand"]
+        return [
+            Figure(f"cql get, {MANY} clients, partitions differ", found["apart"], apart, "get/s", goal=0.8),
+            Figure(f"cql get, {MANY} clients, one namespace", found["together"], together, "get/s", goal=2.0),
+            Figure("cql get_many (raw: `key IN` by partition)", found["get_many"], found["grouped"], "docs/s", goal=0.8),
+        ]
 
-async def puts(ours: Ours, raw: Raw) -> list[Figure]:
-    mine, grouped, single = [], [], []
-    one, one_raw = [], []
-    for _ in range(ROUNDS):
-        mine.append((await rate(ours.put, MANY))[0])
-        grouped.append(TOGETHER * await asyncio.to_thread(raw.rate, lambda number: raw.batch(TOGETHER, number), MANY // TOGETHER))
-        single.append(await asyncio.to_thread(raw.rate, lambda number: raw.batch(1, number), MANY))
-        one.append((await rate(ours.put, 1))[1])
-        one_raw.append(await asyncio.to_thread(raw.latency, lambda number: raw.batch(1, number)))
-    median = statistics.median
-    return [
-        Figure(f"cql put, {MANY} clients (raw: batches of {TOGETHER})", median(mine), median(grouped), "put/s", goal=0.8),
-        Figure(f"cql put, {MANY} clients (raw: single batches)", median(mine), median(single), "put/s", goal=3.0),
-        Figure("cql put, 1 client, p50", median(one), median(one_raw), "ms", goal=1.15, better="lower"),
-    ]
+    async def _ours(self, where: Sequence[tuple[tuple[str], str]]) -> float:
+        async def one(_: str) -> None:
+            assert await self._view.get(*secrets.choice(where)) is not None
 
+        return (await rate(one, MANY))[0]
 
-async def gets(engine: CqlEngine, raw: Raw) -> list[Figure]:
-    """One key a read where every partition differs; many keys of one namespace in one call."""
-    refs = [Ref("bench", (f"ns{number}",), "k") for number in range(500)] + [
-        Ref("bench", ("many",), f"k{number}") for number in range(1_000)
-    ]
-    writes = [Write(TEXT, HASH, "", ChangeEvent.of(ref, 64, Kind.WRITE, first_at=1)) for ref in refs]
-    await engine.namespaces.ensure("bench", ("many",), NamespaceSettings())
-    await engine.documents.write(writes)
-    apart, together = refs[:500], refs[500:]
-    where = [(ref.tenant, f"{ref.namespace[0]}\x01", engine_bucket(engine, ref), [ref.key]) for ref in apart]
+    async def _single(self, where: Sequence[tuple[tuple[str], str]]) -> float:
+        def read(_: int) -> Any:
+            namespace, key = secrets.choice(where)
+            return self._raw.read(encoded(namespace), bucket(key, BUCKETS), [key])
 
-    async def one(_: str) -> None:
-        (row,) = await engine.documents.read([secrets.choice(apart)])
-        assert row is not None
+        return await asyncio.to_thread(self._raw.rate, read, MANY)
 
-    mine, theirs, many = [], [], []
-    for _ in range(ROUNDS):
-        mine.append((await rate(one, MANY))[0])
-        theirs.append(await asyncio.to_thread(raw.rate, lambda number: raw.read.bind(where[number % len(where)]), MANY))
-        started = time.perf_counter()
-        assert all(await engine.documents.read(together))
-        many.append(len(together) / (time.perf_counter() - started))
-    median = statistics.median
-    return [
-        Figure(f"cql get, {MANY} clients, partitions differ", median(mine), median(theirs), "get/s", goal=0.8),
-        Figure("cql get_many of one namespace (raw: single reads)", median(many), median(theirs), "docs/s", goal=2.0),
-    ]
+    async def _get_many(self) -> float:
+        started, done = time.perf_counter(), 0
+        while time.perf_counter() - started < SECONDS:
+            assert all(await self._view.get_many(self._together))
+            done += BULK
+        return done / (time.perf_counter() - started)
 
-
-def engine_bucket(engine: CqlEngine, ref: Ref) -> int:
-
-    return bucket(ref.key, engine.namespaces.known_buckets(ref.tenant, f"{ref.namespace[0]}\x01") or 8)
+    async def _grouped(self) -> float:
+        """One request a partition, all of them at once."""
+        keys: dict[int, list[str]] = defaultdict(list)
+        for _, key in self._together:
+            keys[bucket(key, BUCKETS)].append(key)
+        rounds = await asyncio.to_thread(
+            self._raw.rounds, lambda: [self._raw.read(encoded(("many",)), number, some) for number, some in keys.items()]
+        )
+        return BULK * rounds
 
 
 async def bench() -> list[Figure]:
@@ -183,14 +184,10 @@ async def bench() -> list[Figure]:
     clock = Clock()
     engine = await open_cql(cql.settings(keyspace), clock=clock)
     try:
-        await engine.migrate()
-        ours, raw = Ours(engine, clock), Raw(keyspace)
-        for _ in range(3):  # the JVM compiles what it runs often
-            await rate(ours.put, MANY)
-            await asyncio.to_thread(raw.rate, lambda number: raw.batch(1, number), MANY)
-        return [*await puts(ours, raw), *await gets(engine, raw)]
+        async with open_store(engine=engine, clock=clock, indexing="relay", migrate=True) as store:
+            view, raw = store.tenant(TENANT), Raw(keyspace, canonical(VALUE), SECONDS)
+            return [*await Writes(view, raw).figures(), *await Reads(view, raw).figures()]
     finally:
-        await engine.aclose()
         cql.drop(keyspace)
 
 

@@ -12,9 +12,9 @@ from syncline_store.engines.cql.dialects import IN_VALUES
 from syncline_store.engines.cql.partition import decoded, encoded
 from syncline_store.engines.cql.session import CqlSession, Statement
 from syncline_store.engines.cql.statements import dead_letters as statements
-from syncline_store.engines.cql.together import together
 from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
 from syncline_store.engines.protocol import Page
+from syncline_store.together import together
 
 _OPEN, _ALL = 0, 1
 _TRIES = 20

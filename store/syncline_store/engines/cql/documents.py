@@ -5,16 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
 from syncline_store.engines.cql import heads
-from syncline_store.engines.cql.dialects import IN_VALUES
 from syncline_store.engines.cql.estimate import estimate
 from syncline_store.engines.cql.listing import Listing
 from syncline_store.engines.cql.namespaces import CqlNamespaces
 from syncline_store.engines.cql.outbox import CqlOutbox
-from syncline_store.engines.cql.partition import bucket, encoded, segment
-from syncline_store.engines.cql.rows import row_of
+from syncline_store.engines.cql.partition import LONGEST_KEY, bucket, encoded, segment
+from syncline_store.engines.cql.reading import Partition, Reading
 from syncline_store.engines.cql.session import CqlSession
-from syncline_store.engines.cql.statements import documents as statements
-from syncline_store.engines.cql.together import together
 from syncline_store.engines.cql.writing import Writing
 from syncline_store.engines.protocol import Grouping, Heads, NamespaceSettings, Page, WriteOutcome
 
@@ -24,8 +21,6 @@ LATENESS = 10 * 60 * 1_000_000
 _BATCHES = 4
 """Batches under way at once: with two cores the fourth still helps."""
 
-Partition = tuple[str, str, int]
-
 
 class CqlDocuments:
     """Rows of documents, in partitions of a tenant, a namespace and a bucket."""
@@ -34,6 +29,7 @@ class CqlDocuments:
         self._session = session
         self._namespaces = namespaces
         self._listing = Listing(session, namespaces)
+        self._reading = Reading(session)
         self._writing = Writing(session, namespaces, outbox)
 
     @property
@@ -51,16 +47,15 @@ class CqlDocuments:
         return await self._writing.write(writes) if writes else []
 
     async def read(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
-        """The rows, in the order asked; one request for up to 100 keys of a partition."""
-        wanted = await self._by_partition(refs)
-        chunks = [
-            (partition, keys[at : at + IN_VALUES])
-            for partition, keys in ((partition, list(keys)) for partition, keys in wanted.items())
-            for at in range(0, len(keys), IN_VALUES)
-        ]
-        found = await together(self._session.run(statements.READ, *partition, keys) for partition, keys in chunks)
-        rows = {row.ref: row for part in found for row in map(row_of, part) if row is not None}
-        return [rows.get(ref) for ref in refs]
+        """The rows, in the order asked. A read of one row may be shared with others who ask meanwhile."""
+        places = [await self._place(ref) for ref in refs]
+        if len(refs) == 1:
+            return [None if places[0] is None else await self._reading.get(*places[0])]
+        wanted: dict[Partition, dict[str, None]] = {}
+        for partition, key in filter(None, places):
+            wanted.setdefault(partition, {})[key] = None
+        rows = await self._reading.get_many({partition: list(keys) for partition, keys in wanted.items()})
+        return [None if place is None else rows.get(place) for place in places]
 
     async def scan(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Row]:
         """A page in (namespace, key) order. Raises InvalidQuery for a cursor that is not this listing's."""
@@ -80,12 +75,14 @@ class CqlDocuments:
         """From a bounded look at the ring, or the server's own estimate."""
         return await estimate(self._session)
 
-    async def _by_partition(self, refs: Sequence[Ref]) -> dict[Partition, dict[str, None]]:
-        """The keys asked for, once each. Nothing where a namespace was never written."""
-        wanted: dict[Partition, dict[str, None]] = {}
-        for ref in refs:
-            namespace = encoded(ref.namespace)
-            buckets = self._namespaces.known_buckets(ref.tenant, namespace) or await self._namespaces.buckets(ref.tenant, namespace)
-            if buckets is not None:
-                wanted.setdefault((ref.tenant, namespace, bucket(ref.key, buckets)), {})[ref.key] = None
-        return wanted
+    async def _place(self, ref: Ref) -> tuple[Partition, str] | None:
+        """The partition and the key; None where the namespace was never written, and for a key that would fail who shares its read."""
+        if len(ref.key.encode()) > LONGEST_KEY:
+            return None
+        namespace = encoded(ref.namespace)
+        buckets = self._namespaces.known_buckets(ref.tenant, namespace) or await self._namespaces.buckets(ref.tenant, namespace)
+        return None if buckets is None else ((ref.tenant, namespace, bucket(ref.key, buckets)), ref.key)
+
+    async def aclose(self) -> None:
+        """Wait for the reads that are shared."""
+        await self._reading.aclose()

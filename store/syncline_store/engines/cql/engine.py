@@ -65,6 +65,7 @@ class CqlEngine:
 
     async def aclose(self) -> None:
         """Finish what is under way and close the connections."""
+        await self.documents.aclose()
         await self._session.aclose()
 
 

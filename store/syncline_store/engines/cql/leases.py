@@ -11,8 +11,8 @@ from cassandra.query import BatchStatement, BatchType
 from syncline_contracts.revision import Clock
 from syncline_store.engines.cql.session import CqlSession, Statement
 from syncline_store.engines.cql.statements import leases as statements
-from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import Lease, Pos
+from syncline_store.together import together
 
 _BIAS = 1 << 63
 _FREE = ""

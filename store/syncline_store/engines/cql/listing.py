@@ -11,9 +11,9 @@ from syncline_store.engines.cql.partition import encoded
 from syncline_store.engines.cql.rows import row_of
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import documents as statements
-from syncline_store.engines.cql.together import together
 from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
 from syncline_store.engines.protocol import Page
+from syncline_store.together import together
 
 _NAMESPACES = 100
 """Namespaces that are looked up at a time."""

@@ -15,8 +15,8 @@ from syncline_store.engines.cql.partition import decoded, encoded
 from syncline_store.engines.cql.position import MINUTE, Positions, floor, position
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import outbox as statements
-from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import OutboxRow, Pos
+from syncline_store.together import together
 
 PUNCTUAL = 5.0
 """Seconds that a write may take before its rows are written once more: half of the relay's short overlap."""

@@ -9,6 +9,8 @@ from cassandra.metadata import Murmur3Token
 
 from syncline_contracts.identity import decode_namespace, encode_namespace
 
+LONGEST_KEY = 65_535
+"""Bytes; the servers refuse a longer one."""
 SEGMENT_SHIFT = 52
 """A segment is the top 12 of a token's 64 bits."""
 LOWEST = -(1 << 63)

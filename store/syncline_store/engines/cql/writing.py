@@ -17,11 +17,11 @@ from syncline_store.document import Write
 from syncline_store.engines.cql.errors import did_nothing, is_invalid, unfit
 from syncline_store.engines.cql.namespaces import CqlNamespaces
 from syncline_store.engines.cql.outbox import TOO_SLOW, CqlOutbox, Place
-from syncline_store.engines.cql.partition import bucket, encoded
+from syncline_store.engines.cql.partition import LONGEST_KEY, bucket, encoded
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import documents as statements
-from syncline_store.engines.cql.together import together
 from syncline_store.engines.protocol import NamespaceSettings, Refused, Stored, Unknown, WriteOutcome
+from syncline_store.together import together
 
 ROW_BYTES = 500
 """About what a row and its outbox row weigh beside the value and three times the name."""
@@ -31,8 +31,6 @@ _ENCODING = (UnicodeError, ValueError, TypeError, OverflowError)
 """What the driver raises for a value that the column cannot hold."""
 _LAST_END = (1 << 31) - 2
 """Seconds since 1970 at which a TTL may end: Cassandra refuses later ones. Such a row stays; its expires_at is what readers go by."""
-_LONGEST_KEY = 65_535
-"""Bytes; the servers would refuse a longer one, when its event has been written perhaps."""
 _TOO_LARGE = "batch too large"
 """In both servers' words."""
 _STORED = Stored()
@@ -112,8 +110,8 @@ class Writing:
     async def _where(self, write: Write) -> tuple[str, str, int, str]:
         """The primary key. A namespace that was never written to is settled by its first write."""
         event = write.event
-        if len(event.key.encode()) > _LONGEST_KEY:
-            raise ValueError(f"the key has more than {_LONGEST_KEY} bytes")
+        if len(event.key.encode()) > LONGEST_KEY:  # the servers would say so when its event has been written perhaps
+            raise ValueError(f"the key has more than {LONGEST_KEY} bytes")
         namespace = encoded(event.namespace)
         buckets = self._namespaces.known_buckets(event.tenant, namespace)
         if buckets is None:
