@@ -1,12 +1,20 @@
 """All that CI runs, in order, each step timed: `make test`, or `python -m tests.run STEP...` for some of them.
 
-Steps whose names are given run alone. The first step that fails ends the run with its exit code.
+Steps whose names are given run alone. The first step that fails ends the run with its exit code. One CQL server serves all steps;
+it is begun at once, and is up by the time that the first of them needs it.
 """
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tests.parts.servers.cassandra import ADDRESS, PID, cql_server
+from tests.parts.servers.process import NoServerError
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -28,19 +36,34 @@ STEPS = {
     "unit": pytest("tests/unit", "tests/docs"),
     "contract": pytest("tests/contract"),
     "scenarios": pytest("tests/scenarios", "tests/statemachine"),
+    "integration": pytest("tests/integration"),
     "crash": pytest("tests/crash"),
     "acceptance": pytest("tests/acceptance"),
+    "distributed": pytest("tests/distributed"),
     "packaging": pytest("tests/packaging"),
     "mutations": pytest("tests/mutations"),
 }
-ON_REQUEST = {"integration": pytest("tests/integration")}
-"""Faults of real servers: broken off, frozen, killed. Their timing is not steady enough yet to stand in everybody's way."""
+ON_SERVERS = {"contract", "scenarios", "integration", "distributed", "mutations"}
+"""Steps that want a CQL server."""
 
 
-def run(name: str, command: list[str]) -> float:
+@contextmanager
+def servers() -> Iterator[Mapping[str, str]]:
+    """What tells tests of a CQL server, which ends with the block. Nothing where there is none: then they say so themselves."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(cql_server())
+        except NoServerError:
+            yield {}
+            return
+        told = {ADDRESS: f"{server.host}:{server.port}"}
+        yield told if server.process is None else told | {PID: str(server.process.pid)}
+
+
+def run(name: str, command: list[str], environment: Mapping[str, str]) -> float:
     print(f"\n=== {name}: {' '.join(command[1:])}", flush=True)
     started = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    code = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode
     seconds = time.monotonic() - started
     if code:
         print(f"\n{name} failed (exit code {code}) after {seconds:.0f} s", file=sys.stderr)
@@ -49,13 +72,19 @@ def run(name: str, command: list[str]) -> float:
 
 
 def main(names: list[str]) -> None:
-    known = STEPS | ON_REQUEST
-    unknown = set(names) - set(known)
+    unknown = set(names) - set(STEPS)
     if unknown:
-        sys.exit(f"no such step: {', '.join(sorted(unknown))} (there are: {', '.join(known)})")
-    taken = {name: run(name, known[name]) for name in names or STEPS}
+        sys.exit(f"no such step: {', '.join(sorted(unknown))} (there are: {', '.join(STEPS)})")
+    chosen = names or list(STEPS)
+    taken: dict[str, float] = {}
+    began = time.monotonic()
+    with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(stack.enter_context, servers()) if ON_SERVERS & set(chosen) else None
+        for name in chosen:
+            given = starting.result() if starting is not None and name in ON_SERVERS else {}
+            taken[name] = run(name, STEPS[name], given)
     print("\n" + "\n".join(f"{name:12s} {seconds:6.1f} s" for name, seconds in taken.items()))
-    print(f"all passed in {sum(taken.values()):.0f} s")
+    print(f"all passed in {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from pathlib import Path
 from tests.parts.servers.maven import Jvm, NoServerError, fetch, free_ports, listens
 
 ADDRESS = "SYNCLINE_TEST_CQL"
+PID = "SYNCLINE_TEST_CQL_PID"
+"""Of the process there, where it is the tests' own and may be frozen: they were begun together (tests/run.py)."""
 VERSION = "5.0.6"
 SCYLLA_IMAGE = "scylladb/scylla:2025.4"
 USER = PASSWORD = "cassandra"  # noqa: S105 - what a new Cassandra begins with
@@ -68,12 +70,19 @@ _LOGBACK = """<configuration>
 
 
 @dataclass(frozen=True)
+class Borrowed:
+    """A process that whoever began the tests started for them, and stops."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
 class CqlServer:
     """Where it listens. `process` is there where it is a JVM of our own, which a test may freeze."""
 
     host: str
     port: int
-    process: Jvm | None = None
+    process: Jvm | Borrowed | None = None
 
 
 @contextmanager
@@ -81,7 +90,7 @@ def cql_server() -> Iterator[CqlServer]:
     """The first that can be had. Raises NoServerError."""
     if given := os.environ.get(ADDRESS):
         host, _, port = given.rpartition(":")
-        yield CqlServer(host, int(port))
+        yield CqlServer(host, int(port), Borrowed(int(os.environ[PID])) if os.environ.get(PID) else None)
     elif _containers():
         with _scylla() as server:
             yield server
