@@ -41,7 +41,7 @@ class OpenAIEmbedder:
         try:
             self._dimensions = settings.dimensions_of(model)
         except ValueError as error:
-            raise ConfigurationError(f"embedder: openai:{model} {error}") from None
+            raise ConfigurationError(str(error)) from None
         self._name = model
         self._settings = settings
         self._endpoint = Endpoint(settings, f"the model {model!r}")

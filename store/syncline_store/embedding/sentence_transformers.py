@@ -45,7 +45,7 @@ class SentenceTransformersEmbedder:
         try:
             self._dimensions = settings.dimensions_of(model)
         except ValueError as error:
-            raise ConfigurationError(f"embedder: sentence-transformers:{model} {error}") from None
+            raise ConfigurationError(str(error)) from None
         self._name = model
         self._settings = settings
         self._load = load or _load

@@ -107,11 +107,10 @@ class EmbeddingSettings(Settings):
         """Length of an endpoint's vectors. Raises ValueError that names the remedy where it is not known, or cannot be."""
         native = OPENAI_DIMENSIONS.get(model)
         if self.dimensions is None and native is None:
-            raise ValueError(f"needs embedding.dimensions: say how long the vectors of {model!r} are")
+            raise ValueError(f"embedding.dimensions is missing: say how long the vectors of {model!r} are")
         if self.dimensions is not None and native is not None and self.dimensions != native and not self.shorten:
             raise ValueError(
-                f"vectors of {model!r} have {native} dimensions, not {self.dimensions}: correct embedding.dimensions, or set "
-                "embedding.shorten"
+                f"embedding.dimensions is {self.dimensions}, but vectors of {model!r} have {native}: correct it, or set embedding.shorten"
             )
         return self.dimensions or native or 0
 
@@ -140,4 +139,4 @@ def expect_whole(embedder: str, settings: EmbeddingSettings) -> None:
         return
     settings.dimensions_of(model)
     if kind == Kind.OPENAI and settings.base_url == OPENAI and settings.api_key is None:
-        raise ValueError(f"embedder {embedder!r} needs embedding.api_key (or embedding.base_url, if the endpoint is not OpenAI's)")
+        raise ValueError("embedding.api_key is missing: OpenAI wants one; for another endpoint say embedding.base_url")

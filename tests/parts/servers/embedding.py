@@ -8,13 +8,14 @@
 Vectors come from a hash of the text, as `HashEmbedder` makes them. Any process of this machine can ask it.
 """
 
+import asyncio
 import base64
 import contextlib
 import json
 import socket
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -61,6 +62,7 @@ class EmbeddingServer:
         self.busy = 0
         self.busiest = 0
         """How many requests were under way at once, at most."""
+        self.changed = asyncio.Condition()
         self._fates: deque[Fate] = deque()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
@@ -92,14 +94,16 @@ class EmbeddingServer:
     async def _embeddings(self, request: Request) -> Response:
         asked = Asked(await request.json(), dict(request.headers))
         self.asked.append(asked)
-        with self._counted():
+        async with self._counted():
             fate = self._fates.popleft() if self._fates else self.always
             return await fate(self, request, asked) if fate is not None else self.answer(asked)
 
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        self.busy += 1
-        self.busiest = max(self.busiest, self.busy)
+    @contextlib.asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        async with self.changed:
+            self.busy += 1
+            self.busiest = max(self.busiest, self.busy)
+            self.changed.notify_all()
         try:
             yield
         finally:
@@ -151,6 +155,18 @@ def hanging() -> Fate:
         return Response(status_code=499)
 
     return hang
+
+
+def gathered(number: int) -> Fate:
+    """The right answer, once this many requests are under way."""
+
+    async def wait(server: EmbeddingServer, _: Request, asked: Asked) -> Response:
+        async with asyncio.timeout(PATIENCE), server.changed:
+            await server.changed.wait_for(lambda: server.busy >= number)
+        await asyncio.sleep(0.05)  # time for one too many to arrive
+        return server.answer(asked)
+
+    return wait
 
 
 def cut() -> Fate:
