@@ -8,6 +8,7 @@ from syncline_store.engines.protocol import OutboxRow
 from syncline_store.parts import Parts, open_parts
 from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.processes.serving import Frame, kafka_of, process
+from syncline_sync_worker.processes.trouble import Trouble
 from syncline_sync_worker.processes.waiting import look_after, patiently, unless
 from syncline_sync_worker.relay import Relay
 from syncline_sync_worker.transport import Publisher
@@ -27,10 +28,11 @@ async def run_relay(configuration: Configuration, stop: asyncio.Event) -> None:
         parts = await unless(stop, _open(configuration, kafka, frame))
         if parts is None:
             return
-        publisher = _Noted(KafkaPublisher(kafka))
+        trouble = Trouble("nothing is published")
+        publisher = _Noted(KafkaPublisher(kafka), trouble)
         frame.opened.push_async_callback(publisher.aclose)
         relay = Relay(parts.engine, publisher, clock=parts.clock, settings=configuration.relay, metrics=frame.metrics)
-        frame.health.started(publisher.troubles)
+        frame.health.started(trouble.reasons)
         storage, transport = _names(configuration, kafka)
         looks = {storage: parts.engine.leases.marks, transport: lambda: check_topics(kafka)}
         async with asyncio.TaskGroup() as group:
@@ -51,25 +53,21 @@ def _names(configuration: Configuration, kafka: KafkaSettings) -> tuple[str, str
 
 
 class _Noted:
-    """A publisher whose last outcome is known: a broker may answer, and yet take no events."""
+    """A publisher whose failures are noted: a broker may answer, and yet take no events."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, trouble: Trouble) -> None:
         self._publisher = publisher
-        self._failed: Unavailable | None = None
-
-    def troubles(self) -> Sequence[str]:
-        """Why nothing is published now."""
-        return () if self._failed is None else (f"nothing is published: {self._failed}",)
+        self._trouble = trouble
 
     async def publish(self, rows: Sequence[OutboxRow]) -> None:
         """The publisher's."""
         try:
             await self._publisher.publish(rows)
         except Unavailable as error:
-            self._failed = error
+            self._trouble.failed(error)
             raise
         if rows:
-            self._failed = None
+            self._trouble.worked()
 
     async def aclose(self) -> None:
         """The publisher's."""

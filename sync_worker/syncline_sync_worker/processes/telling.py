@@ -9,6 +9,7 @@ from structlog.contextvars import bound_contextvars
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.outcome import Buried, Deferred, Handled, Outcome
 from syncline_sync_worker.handler import Done, Pause, Undecodable, Verdict
+from syncline_sync_worker.processes.trouble import Trouble
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +31,9 @@ class Indexes(Protocol):
 class TellingHandler:
     """The handler. Every line that is written while it handles a batch names the batch by the source of its first delivery."""
 
-    def __init__(self, handler: Handles) -> None:
+    def __init__(self, handler: Handles, trouble: Trouble) -> None:
         self._handler = handler
+        self._trouble = trouble
 
     async def handle(self, deliveries: Sequence[Delivery | Undecodable]) -> Verdict:
         """The handler's verdict."""
@@ -40,8 +42,9 @@ class TellingHandler:
             match verdict:
                 case Done(counts=counts):
                     log.debug("handled a batch", **counts)
-                case Pause():
-                    pass  # the handler said why
+                    self._trouble.worked()
+                case Pause(reason=reason):
+                    self._trouble.failed(reason)
                 case _:
                     assert_never(verdict)
             return verdict

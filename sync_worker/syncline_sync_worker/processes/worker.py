@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 
 from syncline_store.parts import Parts, open_parts
 from syncline_sync_worker.config import Configuration
@@ -10,6 +9,7 @@ from syncline_sync_worker.dead_letters.kafka import EngineWithTopic
 from syncline_sync_worker.handler import Handler
 from syncline_sync_worker.processes.serving import Frame, kafka_of, process
 from syncline_sync_worker.processes.telling import TellingHandler, TellingIndexer
+from syncline_sync_worker.processes.trouble import Trouble
 from syncline_sync_worker.processes.waiting import Look, look_after, patiently, unless
 from syncline_sync_worker.sweep import Sweep
 from syncline_sync_worker.transport.kafka import KafkaSettings
@@ -31,14 +31,18 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
         parts = await unless(stop, _open(configuration, kafka, frame))
         if parts is None:
             return
-        consumer = await _consumer(configuration, kafka, parts, frame)
-        sweep = Sweep(parts.engine, await parts.index(), clock=parts.clock, grace=configuration.tombstone_grace_us)
-        frame.health.started(lambda: _idle(consumer))
+        index, trouble = await parts.index(), Trouble("handling pauses")
+        consumer = KafkaConsumer(await _handler(configuration, parts, frame, trouble), kafka, metrics=frame.metrics)
+        sweep = Sweep(parts.engine, index, clock=parts.clock, grace=configuration.tombstone_grace_us, metrics=frame.metrics)
+        frame.health.started(lambda: (*trouble.reasons(), *_joining(consumer)))
+        looks: dict[str, Look] = dict(
+            zip(_names(configuration, kafka), (parts.engine.clock, lambda: check_topics(kafka), index.count), strict=True)
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(consumer.run(stop))
             group.create_task(sweep.run(stop, every=configuration.sweep_interval * random.uniform(0.9, 1.1)))  # noqa: S311 - drift apart
             group.create_task(watch_lag(kafka, frame.metrics, stop))
-            group.create_task(look_after(await _looks(configuration, kafka, parts), frame.health, stop))
+            group.create_task(look_after(looks, frame.health, stop))
 
 
 async def _open(configuration: Configuration, kafka: KafkaSettings, frame: Frame) -> Parts:
@@ -48,27 +52,20 @@ async def _open(configuration: Configuration, kafka: KafkaSettings, frame: Frame
     frame.opened.push_async_callback(parts.aclose)
     await patiently(transport, lambda: check_topics(kafka), frame.health)
     await patiently(index, parts.index, frame.health)
+    await patiently(f"the embedding model {configuration.embedder}", lambda: parts.embedder.embed_documents(["syncline"]), frame.health)
     return parts
 
 
-async def _consumer(configuration: Configuration, kafka: KafkaSettings, parts: Parts, frame: Frame) -> KafkaConsumer:
+async def _handler(configuration: Configuration, parts: Parts, frame: Frame, trouble: Trouble) -> TellingHandler:
     indexer = TellingIndexer(await parts.indexer())
     handler = Handler(indexer, parts.engine.dead_letters, clock=parts.clock, settings=configuration.handling, metrics=frame.metrics)
-    return KafkaConsumer(TellingHandler(handler), kafka, metrics=frame.metrics)
-
-
-async def _looks(configuration: Configuration, kafka: KafkaSettings, parts: Parts) -> dict[str, Look]:
-    storage, transport, index = _names(configuration, kafka)
-    return {storage: parts.engine.clock, transport: lambda: check_topics(kafka), index: (await parts.index()).count}
+    return TellingHandler(handler, trouble)
 
 
 def _names(configuration: Configuration, kafka: KafkaSettings) -> tuple[str, str, str]:
     return f"the storage {configuration.store}", f"Kafka at {kafka.bootstrap_servers}", f"the index {configuration.index}"
 
 
-def _idle(consumer: KafkaConsumer) -> Iterator[str]:
-    """Why nothing is consumed now. A worker without partitions is ready: it is there in case another one falls away."""
-    if consumer.paused is not None:
-        yield f"paused: {consumer.paused}"
-    if not consumer.rebalances:
-        yield "joining the consumer group"
+def _joining(consumer: KafkaConsumer) -> tuple[str, ...]:
+    """A worker that the group gave no partitions is ready: it is there in case another one falls away."""
+    return () if consumer.rebalances else ("joining the consumer group",)

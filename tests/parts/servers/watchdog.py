@@ -3,6 +3,7 @@
 `python watchdog.py PIDFILE COMMAND...`: the parent holds the other end of the pipe; when it dies, even by SIGKILL, the pipe closes.
 """
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,8 @@ from pathlib import Path
 
 
 def _end_with(child: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not by sys.stdin, whose lock a thread that reads would hold while Python ends
+        pass
     child.kill()
 
 
