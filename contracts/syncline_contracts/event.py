@@ -55,7 +55,7 @@ class ChangeEvent(BaseModel):
         """The event whose fields, all of them, were checked when it was stored: a third of what `model_construct` takes."""
         event = cls.__new__(cls)
         object.__setattr__(event, "__dict__", fields)
-        object.__setattr__(event, "__pydantic_fields_set__", set(fields))
+        object.__setattr__(event, "__pydantic_fields_set__", _FIELDS)
         object.__setattr__(event, "__pydantic_extra__", None)
         object.__setattr__(event, "__pydantic_private__", None)
         return event
@@ -71,3 +71,7 @@ class ChangeEvent(BaseModel):
         return cls(
             tenant=ref.tenant, namespace=ref.namespace, key=ref.key, revision=revision, kind=kind, first_at=first_at, expires_at=expires_at
         )
+
+
+_FIELDS = set(ChangeEvent.model_fields)
+"""Shared by all stored events: pydantic copies it before it changes anything."""

@@ -23,6 +23,7 @@ from syncline_store.settings import IndexingSettings
 from syncline_store.testing import WordEmbedder
 from syncline_sync_worker.reconcile.reconciler import Reconciler
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
+from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
 from tests.parts.clock import SECOND, ManualClock
 
 COLLECTION = "test"
@@ -146,7 +147,9 @@ class TwoSides:
 
     # ------------------------------------------------------------------ the reconciler
 
-    def reconciler(self, *, engine: Any = None, index: Any = None, sleep: Any = None, **settings: Any) -> Reconciler:
+    def reconciler(
+        self, *, engine: Any = None, index: Any = None, sleep: Any = None, unhandled: Unhandled = DIRECT, **settings: Any
+    ) -> Reconciler:
         """Its delays let the clock run, and nothing wait, unless `sleep` is given."""
 
         async def pass_time(seconds: float) -> None:
@@ -159,6 +162,7 @@ class TwoSides:
             SETTINGS,
             clock=self.clock,
             settings=ReconcileSettings(**settings),
+            unhandled=unhandled,
             sleep=sleep or pass_time,
         )
 

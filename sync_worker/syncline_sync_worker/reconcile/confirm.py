@@ -14,6 +14,7 @@ from syncline_sync_worker.reconcile.progress import ProgressCallback, Stage
 from syncline_sync_worker.reconcile.sample import Sample
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
 from syncline_sync_worker.reconcile.tally import Tally
+from syncline_sync_worker.reconcile.unhandled import Unhandled
 
 
 class Confirmation:
@@ -27,6 +28,7 @@ class Confirmation:
         sample: Sample,
         *,
         settings: ReconcileSettings,
+        unhandled: Unhandled,
         sleep: Callable[[float], Awaitable[object]],
     ) -> None:
         self._engine = engine
@@ -34,6 +36,7 @@ class Confirmation:
         self._clock = clock
         self._sample = sample
         self._settings = settings
+        self._unhandled = unhandled
         self._sleep = sleep
 
     async def confirm(self, tally: Tally, progress: ProgressCallback) -> None:
@@ -55,8 +58,8 @@ class Confirmation:
 
     async def _look(self, tally: Tally) -> None:
         """The unhandled events are read before both sides: an event that is handled in between shows in the index."""
-        horizon = await read_horizon(self._engine, self._clock, self._settings.settle_us)
-        flying = await in_flight(self._engine, self._clock, [suspect.ref for suspect in tally.suspects])
+        horizon = await read_horizon(self._engine, self._clock, self._settings.settle_us, self._unhandled)
+        flying = await in_flight(self._engine, self._clock, [suspect.ref for suspect in tally.suspects], self._unhandled)
         tally.leave_young([suspect.ref in flying for suspect in tally.suspects])
         again: list[Finding] = []
         for begin in range(0, len(tally.suspects), self._settings.look_documents):

@@ -19,6 +19,7 @@ from syncline_sync_worker.reconcile.sample import Sample
 from syncline_sync_worker.reconcile.scope import Scope
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
 from syncline_sync_worker.reconcile.tally import Tally
+from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
 from syncline_sync_worker.reconcile.walk import Compared, walk
 
 EVERYTHING = Scope()
@@ -30,7 +31,7 @@ class Reconciler:
     `check` only reads. `repair` writes outbox events for what a check found, and nothing else (invariant 11). What may still be
     in flight is left alone: nothing newer than the oldest unhandled event or the settle window, no document with an unhandled
     event, and nothing that two delayed looks at just that document do not see again. Memory is bounded by a range of
-    documents, not by the collection.
+    documents, not by the collection. `unhandled` is what the transport holds; with the direct one, nothing.
     """
 
     def __init__(
@@ -42,14 +43,16 @@ class Reconciler:
         *,
         clock: Clock,
         settings: ReconcileSettings,
+        unhandled: Unhandled = DIRECT,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._engine = engine
         self._index = index
         self._clock = clock
         self._settings = settings
+        self._unhandled = unhandled
         self._sample = Sample(engine, index, embedder, clock, indexing)
-        self._confirmation = Confirmation(engine, index, clock, self._sample, settings=settings, sleep=sleep)
+        self._confirmation = Confirmation(engine, index, clock, self._sample, settings=settings, unhandled=unhandled, sleep=sleep)
 
     async def check(self, scope: Scope = EVERYTHING, *, sample: float = 0.0, progress: ProgressCallback = show_nothing) -> DriftReport:
         """Walk, confirm, report. `sample`: the share 0..1 of the documents in step whose vectors are computed again.
@@ -69,7 +72,13 @@ class Reconciler:
     async def _walk(self, scope: Scope, sample: float, tally: Tally, progress: ProgressCallback) -> None:
         settings = self._settings
         async for compared in walk(
-            self._engine, self._index, self._clock, scope, settle=settings.settle_us, per_range=settings.range_documents
+            self._engine,
+            self._index,
+            self._clock,
+            scope,
+            settle=settings.settle_us,
+            per_range=settings.range_documents,
+            unhandled=self._unhandled,
         ):
             tally.count(compared)
             if sample > 0:

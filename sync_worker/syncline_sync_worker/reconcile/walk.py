@@ -16,6 +16,7 @@ from syncline_sync_worker.reconcile.compare import Differences, compare
 from syncline_sync_worker.reconcile.findings import Sides
 from syncline_sync_worker.reconcile.horizon import Horizon, read_horizon
 from syncline_sync_worker.reconcile.scope import Scope, cut
+from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
 
 _CHANCE = np.random.default_rng()
 
@@ -38,12 +39,14 @@ class Compared:
         return [self.sides.heads.refs[row] for row in chosen.tolist()]
 
 
-async def walk(engine: Engine, index: Index, clock: Clock, scope: Scope, *, settle: int, per_range: int) -> AsyncIterator[Compared]:
+async def walk(
+    engine: Engine, index: Index, clock: Clock, scope: Scope, *, settle: int, per_range: int, unhandled: Unhandled = DIRECT
+) -> AsyncIterator[Compared]:
     """Compare range after range. The time, the horizon and the source are read before the index (D1)."""
     documents = max(await engine.documents.estimate(), await index.count())
     ranges = list(cut(scope.segments, documents, per_range))
     for number, segments in enumerate(ranges, 1):
-        horizon = await read_horizon(engine, clock, settle)
+        horizon = await read_horizon(engine, clock, settle, unhandled)
         heads = await _heads(engine, segments, scope.tenant)
         points = await _points(index, segments, scope.tenant)
         sides = Sides(heads, points, index.model, clock.now())

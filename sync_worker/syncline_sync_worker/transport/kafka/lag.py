@@ -1,7 +1,8 @@
 """How far the group is behind the topic: for status, health, and the reconciler's question what may still be in flight."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -37,13 +38,24 @@ class Lag:
 
 async def read_lag(settings: KafkaSettings) -> Lag:
     """Read it, without joining the group or changing anything. Raises TransportUnavailable, ConfigurationError."""
+    async with looking(settings) as (consumer, behind):
+        oldest = await _oldest(consumer, {partition: span.start for partition, span in behind.items()}) if behind else None
+    return Lag(records=sum(len(span) for span in behind.values()), oldest=oldest)
+
+
+@asynccontextmanager
+async def looking(settings: KafkaSettings) -> AsyncIterator[tuple[AIOKafkaConsumer, Mapping[TopicPartition, range]]]:
+    """A consumer that is in no group, and the offsets that the group has not committed, of each partition that has any.
+
+    Raises TransportUnavailable, ConfigurationError, for what the block raises of Kafka's errors too.
+    """
     count = (await check_topics(settings))[settings.events.name]
     consumer = AIOKafkaConsumer(
         **client_options(settings), group_id=settings.consumer.group, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
         await consumer.start()
-        return await _read(consumer, [TopicPartition(settings.events.name, number) for number in range(count)])
+        yield consumer, await _behind(consumer, [TopicPartition(settings.events.name, number) for number in range(count)])
     except KAFKA as error:
         raise await why_unreachable(settings, "read the group's offsets", error) from error
     finally:
@@ -62,15 +74,12 @@ async def watch_lag(settings: KafkaSettings, metrics: Metrics, stop: asyncio.Eve
             return
 
 
-async def _read(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Lag:
+async def _behind(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Mapping[TopicPartition, range]:
+    """The commits are read first: what is committed later is seen as unhandled, and never the other way round."""
+    committed = {partition: await consumer.committed(partition) or 0 for partition in partitions}
     begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-    committed = {partition: await consumer.committed(partition) for partition in partitions}
-    next_ = {
-        partition: max(offset or 0, begins[partition]) for partition, offset in committed.items()
-    }  # retention may have passed the group
-    behind = {partition: offset for partition, offset in next_.items() if offset < ends[partition]}
-    oldest = await _oldest(consumer, behind) if behind else None
-    return Lag(records=sum(ends[partition] - offset for partition, offset in behind.items()), oldest=oldest)
+    spans = {partition: range(max(offset, begins[partition]), ends[partition]) for partition, offset in committed.items()}
+    return {partition: span for partition, span in spans.items() if span}  # retention may have passed the group
 
 
 async def _oldest(consumer: AIOKafkaConsumer, behind: Mapping[TopicPartition, int]) -> int:
