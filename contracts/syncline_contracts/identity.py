@@ -8,7 +8,7 @@ prefix" a plain string prefix: each part is ended by U+0001, and the three chara
 import re
 import uuid
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha1
 
 SEGMENTS = 4096
@@ -42,9 +42,10 @@ def decode_namespace(encoded: str) -> Namespace:
     return tuple(_IS_ESCAPED.sub(lambda found: _PLAIN[found[0]], part) for part in parts)
 
 
-def namespace_prefixes(namespace: Namespace) -> list[str]:
+@lru_cache(maxsize=4_096)  # a process meets a namespace again and again
+def namespace_prefixes(namespace: Namespace) -> tuple[str, ...]:
     """Every prefix of a namespace, encoded, itself last: a search below a prefix is one keyword match."""
-    return [encode_namespace(namespace[:length]) for length in range(1, len(namespace) + 1)]
+    return tuple(encode_namespace(namespace[:length]) for length in range(1, len(namespace) + 1))
 
 
 @dataclass(frozen=True, slots=False, order=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from syncline_store.engines.cql.bridge import Completions
-from syncline_store.engines.cql.together import together
+from syncline_store.together import together
 
 
 class Response:

@@ -23,7 +23,7 @@ NOW = 1_750_000_000_000_000
 LATENESS = 600_000_000
 MODEL = "m"
 WRITER = uuid.UUID(int=1)
-CONTENT = Content([Passage("a", 0, 1), Passage("b", 2, 3)], "text")
+CONTENT = Content([Passage("a", 0, 1), Passage("b", 2, 3)], "text", {})
 
 
 def event(revision: int = 5, kind: Kind = Kind.WRITE, *, age: int = 0, expires: int = NEVER, **more: Any) -> ChangeEvent:
@@ -104,7 +104,7 @@ def test_compare(name: str) -> None:
 
 
 def test_a_document_without_text_is_never_refreshed() -> None:
-    assert isinstance(compare(case(event(), [at(0, 4, passages=1)], row()), row(), Content([], "text"), MODEL), Embed)
+    assert isinstance(compare(case(event(), [at(0, 4, passages=1)], row()), row(), Content([], "text", {}), MODEL), Embed)
 
 
 def test_gone_names_what_was_seen_alive() -> None:

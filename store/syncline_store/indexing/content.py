@@ -9,6 +9,7 @@ from syncline_contracts.errors import DocumentRefused
 from syncline_contracts.identity import Namespace
 from syncline_store.document import INDEX_AS_NAMESPACE, Row
 from syncline_store.engines.protocol import Namespaces, NamespaceSettings
+from syncline_store.filters.fields import filterable
 from syncline_store.indexing.decide import Content
 from syncline_store.indexing.passages import Splitter
 from syncline_store.indexing.text import paths, text_of
@@ -51,8 +52,9 @@ class Reader:
 
     def _content(self, row: Row, fields: Sequence[str]) -> Content | DocumentRefused:
         try:
-            text = text_of(json.loads(row.value or "{}"), paths(row.index_spec, fields))
-            return Content(self._splitter.split(text), self._splitter.text_hash(text))
+            value = json.loads(row.value or "{}")
+            text = text_of(value, paths(row.index_spec, fields))
+            return Content(self._splitter.split(text), self._splitter.text_hash(text), filterable(value))
         except DocumentRefused as error:
             return error
         except (ValueError, RecursionError) as error:  # half a surrogate pair is a ValueError, too

@@ -3,8 +3,9 @@
 Rules in the order of docs/protocol.md, steps 3 to 7. Nothing here reads, writes or waits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_store.document import Row
@@ -57,10 +58,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a row's value embeds to."""
+    """What of a row's value the index shows: the texts that are embedded, and the fields that filters see."""
 
     passages: Sequence[Passage]
     text_hash: str
+    fields: Mapping[str, Any]
 
     @property
     def points(self) -> int:

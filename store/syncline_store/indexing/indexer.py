@@ -1,5 +1,6 @@
 """The indexer: deliveries in, outcomes out. What the handler's transport is, it does not know."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,10 @@ from syncline_store.indexing.outcome import Buried, Handled, Outcome
 from syncline_store.indexing.passages import Splitter
 from syncline_store.indexing.planner import Planner
 from syncline_store.indexing.round import Round
+from syncline_store.indexing.sizing import Sizing
 from syncline_store.indexing.write import Writer
 from syncline_store.settings import IndexingSettings
+from syncline_store.together import together
 
 if TYPE_CHECKING:  # qdrant-client takes seconds to import
     from syncline_store.index.index import Index
@@ -50,9 +53,11 @@ class Indexer:
     ) -> None:
         settings = settings or IndexingSettings()
         documents = engine.documents
+        sizing = Sizing(settings.max_batch, settings.max_batch_bytes)
         reader = Reader(engine.namespaces, Splitter(embedder, settings.passage_tokens))
         self._round = Round(
             look=Look(index, documents, reader, clock),
+            sizing=sizing,
             outbox=engine.outbox,
             planner=Planner(documents, index.model, tombstone_grace),
             writer=Writer(index, embedder, settings.attempts),
@@ -60,19 +65,27 @@ class Indexer:
         )
         self._dead_letters = engine.dead_letters
         self._clock = clock
-        self._max_batch = settings.max_batch
+        self._sizing = sizing
+        self._at_once = settings.batches_at_once
         self._allowed = allowed(settings.deadline, tombstone_grace)
 
     async def index(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         """One outcome a delivery, in order; deliveries of one document share theirs. Everything is durable on return.
 
+        A few batches are under way at a time (`batches_at_once`), so that one's texts are embedded while the other's points are written; a document is
+        in one of them only.
+
         Raises Unavailable when a part does not answer, ConfigurationError when it cannot work as it is: nothing was dead-lettered
         then, and nothing may be acknowledged; the same deliveries again do no harm.
         """
         outcomes: dict[Ref, Outcome] = {}
-        works = list(coalesce(deliveries).values())
-        for start in range(0, len(works), self._max_batch):
-            outcomes.update(await self._batch(works[start : start + self._max_batch]))
+        works = deque(coalesce(deliveries).values())
+
+        async def lane() -> None:
+            while works:
+                outcomes.update(await self._batch([works.popleft() for _ in range(min(len(works), self._sizing.documents))]))
+
+        await together(lane() for _ in range(min(self._at_once, -(-len(works) // self._sizing.documents))))
         return [outcomes[delivery.event.ref] for delivery in deliveries]
 
     async def _batch(self, works: Sequence[Coalesced]) -> Mapping[Ref, Outcome]:

@@ -41,8 +41,8 @@ class Planner:
         assert_never(verdict)
 
     def _refresh(self, case: Case, verdict: Refresh) -> Planned:
-        row = verdict.row
-        change = changes.Refresh(case.work.document, row.revision, row.expires_at, verdict.content.text_hash, points.changing(row))
+        row, content = verdict.row, verdict.content
+        change = changes.Refresh(case.work.document, row.revision, row.expires_at, content.text_hash, points.changing(row, content))
         return Planned(case, verdict, refresh=change)
 
     def _embed(self, case: Case, verdict: Embed, vectors: Vectors) -> Planned:

@@ -1,14 +1,11 @@
 """Rows into points: the payload of a passage, and of what is left of a deleted document."""
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 from syncline_contracts.identity import Ref, namespace_prefixes, point_id
 from syncline_contracts.revision import NEVER
 from syncline_store.document import NO_CONTENT, Row
 from syncline_store.embedding.protocol import Vectors
-from syncline_store.filters.fields import filterable
 from syncline_store.index.points import Field, Mark, Point
 from syncline_store.indexing.decide import Content
 
@@ -17,7 +14,7 @@ def living(ref: Ref, row: Row, content: Content, vectors: Vectors, *, model: str
     """One point a passage, the head first; a document without text has a head without a vector. `vectors`: [passages, dimensions]."""
     common = {
         **_whose(ref, segment),
-        **changing(row),
+        **changing(row, content),
         Field.TEXT_HASH.value: content.text_hash,
         Field.MODEL.value: model,
         Field.PASSAGES.value: content.points,
@@ -30,14 +27,14 @@ def living(ref: Ref, row: Row, content: Content, vectors: Vectors, *, model: str
     ]
 
 
-def changing(row: Row) -> dict[str, Any]:
+def changing(row: Row, content: Content) -> dict[str, Any]:
     """What a refresh sets: all that may differ while the text stays the same."""
     return {
         Field.REVISION.value: row.revision,
         Field.CONTENT_HASH.value: row.content_hash.hex(),
         Field.EXPIRES_AT.value: row.expires_at,
         Field.MARK.value: Mark.LIVE.value,
-        Field.FIELDS.value: filterable(json.loads(row.value or "{}")),
+        Field.FIELDS.value: content.fields,
     }
 
 
@@ -58,11 +55,10 @@ def tombstone(ref: Ref, revision: int, mark: Mark, purge_at: int, *, model: str,
 
 
 def _whose(ref: Ref, segment: int) -> dict[str, Any]:
-    prefixes: Sequence[str] = namespace_prefixes(ref.namespace)
     return {
         Field.DOCUMENT.value: str(ref.document),
         Field.TENANT.value: ref.tenant,
-        Field.NAMESPACES.value: list(prefixes),
+        Field.NAMESPACES.value: list(namespace_prefixes(ref.namespace)),
         Field.KEY.value: ref.key,
         Field.SEGMENT.value: segment,
         Field.SLICE.value: ref.slice,

@@ -17,6 +17,7 @@ from syncline_store.indexing.outcome import Deferred, Done, Handled, Outcome
 from syncline_store.indexing.plan import Planned
 from syncline_store.indexing.planner import Planner
 from syncline_store.indexing.settle import Again, Clear, Settled, settle
+from syncline_store.indexing.sizing import Sizing
 from syncline_store.indexing.write import Writer
 
 MAX_PASSAGES = 2048
@@ -39,6 +40,7 @@ class Round:
     """The steps, in their order."""
 
     look: Look
+    sizing: Sizing
     outbox: Outbox
     planner: Planner
     writer: Writer
@@ -48,6 +50,7 @@ class Round:
         """Bring these documents in step as far as one round can. Raises Unavailable: then nothing may be acknowledged."""
         result = Result()
         decided = await self.look.decide(await self.look.cases(waiting))
+        self.sizing.weigh(decided)
         decided = _within(decided, result)
         await self._defer(decided, result)
         planned = await self._plan(decided, result)

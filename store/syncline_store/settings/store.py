@@ -39,7 +39,11 @@ class IndexingSettings(Settings):
     passage_tokens: Annotated[int, Field(ge=16)] = 256
     """A passage's length at most; an embedder that takes less has its way."""
     max_batch: Count = 256
-    """Documents that are handled together."""
+    """Documents that are read, embedded and written together."""
+    max_batch_bytes: Count = 8_000_000
+    """About how much JSON these may have together: where documents are large, fewer of them make a batch."""
+    batches_at_once: Annotated[int, Field(ge=1, le=16)] = 2
+    """Batches under way in one call, so that one is embedded while another is written."""
     attempts: Count = 3
     """How often a document that is refused is tried before it becomes a dead letter."""
     deadline: Seconds = 300.0
