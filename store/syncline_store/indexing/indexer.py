@@ -72,8 +72,8 @@ class Indexer:
     async def index(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         """One outcome a delivery, in order; deliveries of one document share theirs. Everything is durable on return.
 
-        A few batches are under way at a time (`batches_at_once`), so that one's texts are embedded while the other's points are written; a document is
-        in one of them only.
+        A few batches are under way at a time (`batches_at_once`), so that one's texts are embedded while another's points are
+        written; a document is in one of them only.
 
         Raises Unavailable when a part does not answer, ConfigurationError when it cannot work as it is: nothing was dead-lettered
         then, and nothing may be acknowledged; the same deliveries again do no harm.
