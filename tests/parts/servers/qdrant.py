@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,6 +83,21 @@ class QdrantProcess:
         if self._process is None:
             self.start()
         self._running.thaw()
+
+    def backup(self) -> Path:
+        """A copy of all that is stored, made while the server is down for a moment."""
+        copy = self._folder / f"backup-{uuid.uuid4().hex}"
+        self.kill()
+        shutil.copytree(self._folder / "data", copy)
+        self.start()
+        return copy
+
+    def restore(self, backup: Path) -> None:
+        """Everything is as it was then: what was acknowledged since is lost."""
+        self.kill()
+        shutil.rmtree(self._folder / "data")
+        shutil.copytree(backup, self._folder / "data")
+        self.start()
 
     @property
     def _running(self) -> Process:
