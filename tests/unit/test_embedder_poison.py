@@ -62,9 +62,11 @@ class Indexing:
 async def open_indexing(server: EmbeddingServer, **settings: object) -> AsyncIterator[Indexing]:
     chosen = EmbeddingSettings.model_validate({"base_url": server.url, "dimensions": 16, "max_batch": 128, "timeout": 1, **settings})
     embedder = OpenAIEmbedder("hash", chosen)
-    async with open_world() as world:
-        yield Indexing(world, Indexer(world.engine, world.index, embedder, clock=world.clock, settings=BATCH, tombstone_grace=GRACE))
-    await embedder.aclose()
+    try:
+        async with open_world() as world:
+            yield Indexing(world, Indexer(world.engine, world.index, embedder, clock=world.clock, settings=BATCH, tombstone_grace=GRACE))
+    finally:
+        await embedder.aclose()
 
 
 async def test_one_poison_text_among_500_documents_costs_a_number_of_requests_that_grows_with_the_logarithm(
