@@ -18,27 +18,37 @@ SCHEMA = f"{SCHEMA_MAJOR}.0"
 _MAJOR_DIGITS = 9
 TYPE = "io.syncline.document.changed"
 CONTENT_TYPE = "application/json"
-_OF_EVERY_EVENT = {
+OF_EVERY_EVENT = {
     "ce_specversion": "1.0",
     "ce_type": TYPE,
     "ce_source": "/syncline/outbox",
     "ce_synclineversion": SCHEMA,
     "content-type": CONTENT_TYPE,
 }
+"""The headers that are always the same."""
 
 
 def encode(event: ChangeEvent) -> tuple[bytes, dict[str, str]]:
     """Give the body and the headers of an event."""
+    return encode_body(event), OF_EVERY_EVENT | own_headers(event)
+
+
+def encode_body(event: ChangeEvent) -> bytes:
+    """The body alone."""
+    return event.model_dump_json(exclude_none=True).encode()
+
+
+def own_headers(event: ChangeEvent) -> dict[str, str]:
+    """The headers beside those of every event."""
     second, rest = divmod(event.first_at, 1_000_000)
     headers = {
-        **_OF_EVERY_EVENT,
         "ce_id": str(event.id),
         "ce_time": f"{_until_the_second(second)}.{rest:06}+00:00",
         "ce_subject": str(event.ref.document),
     }
     if event.traceparent is not None:
         headers["traceparent"] = event.traceparent
-    return event.model_dump_json(exclude_none=True).encode(), headers
+    return headers
 
 
 @lru_cache(maxsize=1_000)

@@ -7,6 +7,8 @@ from syncline_store.engines.protocol import OutboxRow
 from syncline_sync_worker.transport.kafka.producer import Producer, Record
 from syncline_sync_worker.transport.kafka.settings import KafkaSettings
 
+_OF_EVERY_EVENT = [(name, value.encode()) for name, value in codec.OF_EVERY_EVENT.items()]
+
 
 class KafkaPublisher:
     """Publishing returns once every row is acknowledged by all replicas in sync.
@@ -33,11 +35,11 @@ class KafkaPublisher:
         await self._producer.aclose()
 
     def _record(self, row: OutboxRow) -> Record:
-        body, headers = codec.encode(row.event)
+        headers = codec.own_headers(row.event)
         return Record(
             place=(row.shard, row.pos.at, row.pos.tie, row.event.id.int),
             topic=self._topic,
             key=bytes.fromhex(headers["ce_subject"].replace("-", "")),
-            value=body,
-            headers=[(name, value.encode()) for name, value in headers.items()],
+            value=codec.encode_body(row.event),
+            headers=[*_OF_EVERY_EVENT, *((name, value.encode()) for name, value in headers.items())],
         )
