@@ -49,6 +49,11 @@ class Servers:
     kafka: KafkaServer
     qdrant: QdrantServer
 
+    @property
+    def told(self) -> str:
+        """Which they are."""
+        return f"CQL at {self.cql.host}:{self.cql.port}, Kafka at {self.kafka.address}, {self.qdrant.told} at {self.qdrant.url}"
+
     def environment(self, name: str) -> dict[str, str]:
         """Of a process that works on the keyspace, topics and collection of this name."""
         return {
@@ -86,7 +91,7 @@ class Stack:
         self.name = f"t{uuid.uuid4().hex[:12]}"
         self.folder = folder
         self.servers = servers
-        self.environment = {**servers.environment(self.name), **settings, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "TERM": "dumb"}
+        self.environment = {**servers.environment(self.name), **settings, "PYTHONPATH": str(ROOT)}
         self._processes: dict[str, Process] = {}
         self._ready: dict[str, str] = {}
 
@@ -118,6 +123,18 @@ class Stack:
     def tail(self, name: str) -> str:
         """The end of its log."""
         return self._processes[name].tail(40)
+
+    def address(self, name: str) -> str:
+        """Where a process that was begun with `begin` answers for its health and metrics."""
+        return self._ready[name].removesuffix("/health/ready")
+
+    def exit_code(self, name: str) -> int | None:
+        """None while it runs."""
+        return self._processes[name].exit_code
+
+    def log(self, name: str) -> str:
+        """All that it wrote."""
+        return self._processes[name].log.read_text(encoding="utf-8")
 
     def pid(self, name: str) -> int:
         return self._processes[name].pid

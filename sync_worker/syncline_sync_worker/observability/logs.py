@@ -22,11 +22,17 @@ CHATTY = ("aiokafka", "asyncio", "cassandra", "faststream", "httpcore", "httpx",
 
 
 def set_up(
-    form: Literal["console", "json"] = "console", level: str = "info", stream: TextIO | None = None, *, secrets: Sequence[str] = ()
+    form: Literal["console", "json"] = "console",
+    level: str = "info",
+    stream: TextIO | None = None,
+    *,
+    secrets: Sequence[str] = (),
+    libraries: bool = True,
 ) -> None:
     """Send this process's log lines to `stream` (default: stderr), from `level` on. A composition root calls it once.
 
-    `secrets` are values that are blanked out wherever they stand in a line. Raises ValueError for a level that does not exist.
+    `secrets` are values that are blanked out wherever they stand in a line. Without `libraries`, only our own lines.
+    Raises ValueError for a level that does not exist.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
@@ -45,7 +51,8 @@ def set_up(
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
-    _take_the_libraries(target, number, common, shape)
+    if libraries:
+        _take_the_libraries(target, number, common, shape)
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
@@ -99,6 +106,10 @@ def _take_the_libraries(target: TextIO, number: int, common: list[Processor], sh
     root.setLevel(min(number, logging.WARNING))
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name, logger in logging.root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in CHATTY:
+            logger.handlers.clear()  # FastStream brings its own, in a form of its own
+            logger.propagate = True
 
 
 def _shape(form: Literal["console", "json"], *, colors: bool) -> list[Processor]:

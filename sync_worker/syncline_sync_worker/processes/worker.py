@@ -17,6 +17,9 @@ from syncline_sync_worker.transport.kafka.consumer import KafkaConsumer
 from syncline_sync_worker.transport.kafka.lag import watch_lag
 from syncline_sync_worker.transport.kafka.topics import check_topics
 
+SWEEP_AT_LEAST = 300.0
+"""Seconds between two sweeps at most: they tell the age of the oldest dead letter, too."""
+
 
 async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     """Handle events until the stop; then finish the batch under way, acknowledge it, leave the group and return.
@@ -24,7 +27,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     Waits for parts that are away. Raises ConfigurationError for what waiting cannot mend, IndexLocked among it.
 
     Each worker sweeps, and none asks another: a sweep deletes by a filter on what has outlived its grace, so that several at once
-    delete the same and no more, and one an hour is little. A lease for it would be one more thing that can be stuck.
+    delete the same and no more, and one in minutes is little. A lease for it would be one more thing that can be stuck.
     """
     kafka = kafka_of(configuration)
     async with process("worker", configuration, stop) as frame:
@@ -40,7 +43,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(consumer.run(stop))
-            group.create_task(sweep.run(stop, every=configuration.sweep_interval * random.uniform(0.9, 1.1)))  # noqa: S311 - drift apart
+            group.create_task(sweep.run(stop, every=min(configuration.sweep_interval, SWEEP_AT_LEAST) * random.uniform(0.9, 1.1)))  # noqa: S311 - drift apart
             group.create_task(watch_lag(kafka, frame.metrics, stop))
             group.create_task(look_after(looks, frame.health, stop))
 

@@ -44,8 +44,13 @@ class Process:
         return int(self._pid_file.read_text(encoding="ascii"))
 
     @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    @property
     def running(self) -> bool:
-        return self._process.poll() is None
+        return self.exit_code is None
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Poll until `ready()`. Raises NoServerError with the end of the log when the server ended or time is up."""
