@@ -13,16 +13,21 @@ from syncline_store import Document, Put, Store, TenantView
 from syncline_store.testing import open_test_store
 from tests.parts.clock import ManualClock
 from tests.parts.servers import cql
+from tests.parts.world import a_collection
 
 NOTES = ("users", "u1", "notes")
 
 
-@pytest.fixture(params=["sqlite file", "sqlite memory", "cql"])
-async def where(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """Where documents are kept. An engine that is given belongs to the store that is opened with it."""
-    if request.param == "cql":
-        return {"engine": await cql.open_engine(tmp_path, Clock())}
-    return {"store": f"sqlite:///{tmp_path}/documents.db" if request.param == "sqlite file" else "sqlite:///:memory:"}
+@pytest.fixture(params=["sqlite file", "sqlite memory", "cql", "index by URL"])
+async def where(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
+    """Where documents are kept, or their points. An engine that is given belongs to the store that is opened with it."""
+    if request.param == "index by URL":
+        async with a_collection(request.getfixturevalue("qdrant").url) as at_server:
+            yield {"indexing": "inline", **at_server}
+    elif request.param == "cql":
+        yield {"engine": await cql.open_engine(tmp_path, Clock())}
+    else:
+        yield {"store": f"sqlite:///{tmp_path}/documents.db" if request.param == "sqlite file" else "sqlite:///:memory:"}
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ async def store(where: dict[str, Any]) -> AsyncIterator[Store]:
 @pytest.fixture
 async def unindexed(where: dict[str, Any]) -> AsyncIterator[TenantView]:
     """Where only the documents matter: nobody indexes."""
-    async with open_test_store(**where, indexing="relay") as store:
+    async with open_test_store(**{**where, "indexing": "relay"}) as store:
         yield store.tenant("acme")
 
 
@@ -253,7 +258,7 @@ class TestListing:
 
     @pytest.mark.parametrize("size", [1, 3, 50])
     async def test_a_filtered_listing_is_complete_whatever_its_page_size(self, where: dict[str, Any], size: int) -> None:
-        async with open_test_store(**where, indexing="relay", read_ahead=8) as store:
+        async with open_test_store(**{**where, "indexing": "relay"}, read_ahead=8) as store:
             tenant = store.tenant("acme")
             await tenant.put_many([(NOTES, f"{n:04}", {"n": n, "odd": n % 2 == 1}) for n in range(100)])
             for n in range(0, 100, 10):

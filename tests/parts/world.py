@@ -228,6 +228,14 @@ async def on_server(embedder: Embedder, url: str) -> AsyncIterator[Index]:
         await drop_collection(url, index._collection)
 
 
+@asynccontextmanager
+async def a_collection(url: str) -> AsyncIterator[dict[str, str]]:
+    """The settings of a store whose index is a collection of its own on a server; it is removed in the end."""
+    collection = f"test-{uuid.uuid4().hex}"
+    yield {"index": url, "collection": collection}
+    await drop_collection(url, collection)
+
+
 async def drop_collection(url: str, alias: str) -> None:
     """Remove what is behind an alias."""
     qdrant = AsyncQdrantClient(url=url, check_compatibility=False)

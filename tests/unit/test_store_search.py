@@ -18,14 +18,19 @@ from syncline_store.search.hydrate import Dropped, Reason
 from syncline_store.testing import open_test_store
 from tests.parts.clock import ManualClock
 from tests.parts.outbox import deliveries
+from tests.parts.world import a_collection
 
 NOTES = ("notes",)
 
 
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
+@pytest.fixture(params=["local", "by URL"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """Nobody indexes but `index_all`."""
-    async with open_test_store(indexing="relay") as store:
+    if request.param == "local":
+        async with open_test_store(indexing="relay") as store:
+            yield store
+        return
+    async with a_collection(request.getfixturevalue("qdrant").url) as at_server, open_test_store(indexing="relay", **at_server) as store:
         yield store
 
 
