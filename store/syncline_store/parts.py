@@ -78,7 +78,7 @@ async def open_parts(
     ClockSkew, StorageUnavailable.
     """
     clock = clock or Clock()
-    engine = engine or await _open_engine(settings, clock)
+    engine = engine or await open_engine(settings, clock)
     try:
         await _ensure_schema(engine, settings)
         await check_clock(engine, clock)
@@ -114,7 +114,8 @@ async def check_clock(engine: Engine, clock: Clock) -> None:
         )
 
 
-async def _open_engine(settings: StoreSettings, clock: Clock) -> Engine:
+async def open_engine(settings: StoreSettings, clock: Clock) -> Engine:
+    """The storage as it is: neither migrated nor looked at. Raises ConfigurationError, SchemaTooNew, StorageUnavailable."""
     if settings.cql_settings is not None:
         return await _open_cql(settings.cql_settings, clock)
     from syncline_store.engines.sqlite import open_sqlite  # noqa: PLC0415 - one engine is used, the others need not be installed

@@ -23,12 +23,13 @@ from syncline_sync_worker.imports.importer import Importer
 from syncline_sync_worker.observability import logs
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
 from syncline_sync_worker.relay import Relay
-from syncline_sync_worker.status import Status, read_status
+from syncline_sync_worker.status import Status, pending, read_status
 from syncline_sync_worker.transport import DirectPublisher
 
 if TYPE_CHECKING:
     from syncline_store.indexing import Indexer
     from syncline_sync_worker.reconcile.reconciler import Reconciler
+    from syncline_sync_worker.reconcile.unhandled import Unhandled
 
 Advance = Callable[[int], None]
 
@@ -106,6 +107,22 @@ class App:
                 return True
         return False
 
+    async def pending(self, *, settle: bool = False) -> int:
+        """Events that relays and workers have still to handle; with `settle`, those too that count as in flight all the same.
+
+        That is until a mark has passed them, and for as long as rows can be late. Raises Unavailable, ConfigurationError.
+        """
+        left = await pending(self.engine, self.clock, self.configuration)
+        return left if left or not settle else int(await self._anything_in_flight())
+
+    async def _anything_in_flight(self) -> bool:
+        now, marks = self.clock.now(), await self.engine.leases.marks()
+        for shard in range(self.engine.outbox.shards):
+            after = min(marks.get(shard) or Pos(0), Pos(now - self.engine.outbox.lateness))
+            if await self.engine.outbox.read(shard, after, Pos(now), 1):
+                return True
+        return False
+
     async def in_step_if_free(self, advance: Advance | None = None) -> bool:
         """The same; False where it is another process's to do, which holds the index or runs beside its server."""
         try:
@@ -140,8 +157,25 @@ class App:
         from syncline_sync_worker.reconcile.reconciler import Reconciler  # noqa: PLC0415 - one command needs it
 
         index = await self._parts.index()
-        indexing = self.configuration.indexing_settings
-        return Reconciler(self.engine, index, self._parts.embedder, indexing, clock=self.clock, settings=settings)
+        return Reconciler(
+            self.engine,
+            index,
+            self._parts.embedder,
+            self.configuration.indexing_settings,
+            clock=self.clock,
+            settings=settings,
+            unhandled=self._unhandled(),
+        )
+
+    def _unhandled(self) -> "Unhandled":
+        """What the workers have still to handle."""
+        from syncline_sync_worker.reconcile.unhandled import DIRECT  # noqa: PLC0415 - comes with the reconciler
+
+        if self.configuration.kafka is None:
+            return DIRECT
+        from syncline_sync_worker.transport.kafka.unhandled import KafkaUnhandled  # noqa: PLC0415 - its client is an extra
+
+        return KafkaUnhandled(self.configuration.kafka)
 
     async def indexed(self) -> tuple[int, int]:
         """Living documents in the index, and all its points."""
@@ -183,10 +217,16 @@ class _Telling:
         return outcomes
 
 
+def set_up_logs(configuration: Configuration) -> None:
+    """A command says itself what went wrong: what drivers log of it is shown to those who ask for more than errors."""
+    level = configuration.log.level
+    logs.set_up(configuration.log.form, level, secrets=logs.secrets_of(configuration), libraries=level != "error")
+
+
 @asynccontextmanager
 async def open_app(configuration: Configuration) -> AsyncIterator[App]:
     """Open what is configured; close it at the end. Raises ConfigurationError, StorageUnavailable."""
-    logs.set_up(configuration.log.form, configuration.log.level)
+    set_up_logs(configuration)
     parts = await open_parts(configuration)
     async with Store(parts) as store:
         yield App(configuration, parts, store)

@@ -5,6 +5,7 @@ from itertools import islice
 
 from syncline_contracts.errors import IndexLocked
 from syncline_contracts.identity import SEGMENTS
+from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine, Pos
 from syncline_store.parts import Parts
 from syncline_sync_worker.config import Configuration
@@ -45,6 +46,12 @@ async def read_status(parts: Parts, configuration: Configuration) -> Status:
         dead_letters=await count_letters(engine),
         model=parts.embedder.model,
     )
+
+
+async def pending(engine: Engine, clock: Clock, configuration: Configuration) -> int:
+    """Events that relays and workers have not handled yet. Raises what `read_status` raises."""
+    backlog, _ = await _backlog(engine, clock.now(), life=int(configuration.relay.outbox_life * 1e6))
+    return backlog + (await _unhandled(configuration) or 0)
 
 
 async def _documents(engine: Engine, now: int) -> int:

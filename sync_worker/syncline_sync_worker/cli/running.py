@@ -29,6 +29,8 @@ PARTLY = 1
 FAILED = 2
 FAULT = 70
 CUT_SHORT = 130
+EXTRAS = {"aiokafka": "syncline-worker[kafka]", "faststream": "syncline-worker[kafka]"}
+"""Packages that a configuration may need, and where they come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ def _failed(output: Output, error: Exception) -> int:
     cause = first_of(error)
     if isinstance(cause, SynclineError):
         output.failed(type(cause).__name__, str(cause))
+        return FAILED
+    if isinstance(cause, ModuleNotFoundError) and cause.name in EXTRAS:
+        output.failed("ConfigurationError", f"what is configured needs {cause.name}: pip install '{EXTRAS[cause.name]}'")
         return FAILED
     if isinstance(cause, OSError | sqlite3.OperationalError):
         output.failed("StorageUnavailable", f"{cause}: is the disk full or read-only, or may this user not write there?")

@@ -59,6 +59,8 @@ def translate(error: BaseException, doing: str) -> SynclineError:
     """
     if remedy := _remedy(error):
         return ConfigurationError(f"cannot {doing}: {_say(error)}. {remedy}")
+    if isinstance(error, errors.KafkaConnectionError):
+        return TransportUnavailable(f"cannot {doing}: no broker answers ({_say(error)}): look at bootstrap_servers and the network")
     return TransportUnavailable(f"cannot {doing}: {_say(error)}")
 
 
@@ -72,4 +74,5 @@ def _remedy(error: BaseException) -> str | None:
 
 
 def _say(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    name, said = type(error).__name__, str(error)
+    return said if said.startswith(name) else f"{name}: {said}" if said else name
