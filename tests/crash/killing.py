@@ -33,16 +33,24 @@ class Victim:
         while self._stages.now == IDLE and time.monotonic() < deadline and self._alive():
             time.sleep(0.001)
         time.sleep(after)
+        self.freeze_in(wanted)
+        return self._kill()
+
+    def freeze_in(self, wanted: str) -> None:
+        """SIGSTOP it in this stage, or after the patience in whatever it does."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._alive():
             if self._stages.now == wanted:
                 self._stop()
                 if self._stages.now == wanted:
-                    return self._kill()
-                os.kill(self._pid, signal.SIGCONT)
+                    return
+                self.thaw()
             time.sleep(0.0001)
         self._stop()
-        return self._kill()
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        os.kill(self._pid, signal.SIGCONT)
 
     def kill_after(self, seconds: float) -> str:
         """SIGKILL it at that moment; gives the stage it died in."""

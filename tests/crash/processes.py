@@ -79,18 +79,18 @@ class SlowEmbedder(WordEmbedder):
 
 
 def writer(place: Place, numbers: Sequence[int], seed: int) -> None:
-    _run(place, "writer", _write_alone(place, numbers, seed))
+    run_in_child(place, "writer", _write_alone(place, numbers, seed))
 
 
 def relay(place: Place) -> None:
-    _run(place, "relay", _relay(place))
+    run_in_child(place, "relay", _relay(place))
 
 
 def inline(place: Place, numbers: Sequence[int], seed: int) -> None:
-    _run(place, "inline", _write_inline(place, numbers, seed))
+    run_in_child(place, "inline", _write_inline(place, numbers, seed))
 
 
-def _run(place: Place, name: str, work: Coroutine[Any, Any, None]) -> None:
+def run_in_child(place: Place, name: str, work: Coroutine[Any, Any, None]) -> None:
     """What goes wrong in a child is read by the parent."""
     with place.errors(name).open("a", buffering=1) as errors:
         os.dup2(errors.fileno(), sys.stderr.fileno())
