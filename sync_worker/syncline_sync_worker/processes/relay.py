@@ -1,6 +1,7 @@
 """The relay as a process: the storage's outbox on one side, Kafka on the other."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 from syncline_contracts.errors import Unavailable
@@ -33,6 +34,8 @@ async def run_relay(configuration: Configuration, stop: asyncio.Event) -> None:
         frame.opened.push_async_callback(publisher.aclose)
         relay = Relay(parts.engine, publisher, clock=parts.clock, settings=configuration.relay, metrics=frame.metrics)
         frame.health.started(trouble.reasons)
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is not looked through again and again: a quarter of the time that an event takes
         storage, transport = _names(configuration, kafka)
         looks = {storage: parts.engine.leases.marks, transport: lambda: check_topics(kafka)}
         async with asyncio.TaskGroup() as group:
