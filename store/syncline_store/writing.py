@@ -18,6 +18,7 @@ from syncline_store.document import INDEX_AS_NAMESPACE, Write, content_hash
 from syncline_store.engines.protocol import Engine, NamespaceSettings, Refused, Stored, Unknown, WriteOutcome
 from syncline_store.group_commit import GroupCommit
 from syncline_store.settings import StoreSettings
+from syncline_store.skew import ClockWatch
 
 ROW_BYTES = 400
 """About what a row and its outbox row weigh beside the value."""
@@ -43,6 +44,7 @@ class Writer:
 
     def __init__(self, engine: Engine, directory: Directory, clock: Clock, settings: StoreSettings) -> None:
         self._clock = clock
+        self._watch = ClockWatch(engine, clock)
         self._last = 0
         self._grace = int(settings.tombstone_grace)
         self._deadline = settings.write_deadline
@@ -58,6 +60,7 @@ class Writer:
 
     async def prepare(self, drafts: Sequence[Draft]) -> list[Write]:
         """Draw the revisions, in the order given: of two drafts for one document the later wins. Raises StorageUnavailable, ClockSkew."""
+        self._watch.check()
         for tenant, namespace in {(draft.ref.tenant, draft.ref.namespace) for draft in drafts}:
             await self._directory.ensure(tenant, namespace)
         await self._keep_pace()
@@ -93,6 +96,7 @@ class Writer:
 
     async def aclose(self) -> None:
         """Finish what was submitted."""
+        await self._watch.aclose()
         await self._commits.aclose()
 
     async def _keep_pace(self) -> None:

@@ -5,7 +5,7 @@ in short rounds in turn, medians count.
 """
 
 import asyncio
-import secrets
+import random
 import statistics
 import time
 import uuid
@@ -150,13 +150,13 @@ class Reads:
 
     async def _ours(self, where: Sequence[tuple[tuple[str], str]]) -> float:
         async def one(_: str) -> None:
-            assert await self._view.get(*secrets.choice(where)) is not None
+            assert await self._view.get(*random.choice(where)) is not None
 
         return (await rate(one, MANY))[0]
 
     async def _single(self, where: Sequence[tuple[tuple[str], str]]) -> float:
         def read(_: int) -> Any:
-            namespace, key = secrets.choice(where)
+            namespace, key = random.choice(where)
             return self._raw.read(encoded(namespace), bucket(key, BUCKETS), [key])
 
         return await asyncio.to_thread(self._raw.rate, read, MANY)
