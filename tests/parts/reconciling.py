@@ -14,6 +14,7 @@ from syncline_contracts.revision import NEVER, Clock
 from syncline_store.document import INDEX_AS_NAMESPACE, INDEX_NOT, Row, Write, canonical, content_hash
 from syncline_store.engines.protocol import OutboxRow, Pos, Stored
 from syncline_store.engines.sqlite import SqliteEngine, open_sqlite
+from syncline_store.index.client import PATH
 from syncline_store.index.index import Index
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.indexer import Indexer
@@ -25,6 +26,7 @@ from syncline_sync_worker.reconcile.reconciler import Reconciler
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
 from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
 from tests.parts.clock import SECOND, ManualClock
+from tests.parts.world import drop_collection
 
 COLLECTION = "test"
 NOTES = ("notes",)
@@ -50,8 +52,9 @@ THREE = long_text("the cat sat on the mat", "the dog dug a hole", "the bird buil
 
 
 class TwoSides:
-    def __init__(self, folder: Path, clock: Clock, time: ManualClock, engine: SqliteEngine, index: Index) -> None:
+    def __init__(self, folder: Path, clock: Clock, time: ManualClock, engine: SqliteEngine, index: Index, *, url: str) -> None:
         self.folder = folder
+        self.url = url
         self.clock = clock
         self.time = time
         self.engine = engine
@@ -67,12 +70,15 @@ class TwoSides:
         time = ManualClock()
         clock = clock or Clock(mark=7, now=time)
         engine = await open_sqlite(database or str(folder / "documents.db"), clock=clock, shards=2)
-        sides = cls(folder, clock, time, engine, await _open_index(index or f"path:{folder / 'index'}"))
+        url = index or f"{PATH}{folder / 'index'}"
+        sides = cls(folder, clock, time, engine, await _open_index(url), url=url)
         try:
             yield sides
         finally:
             await sides.index.aclose()
             await engine.aclose()
+            if "://" in url:
+                await drop_collection(url, COLLECTION)
 
     # ------------------------------------------------------------------ the source
 
@@ -136,14 +142,18 @@ class TwoSides:
 
     @asynccontextmanager
     async def behind_its_back(self) -> AsyncIterator[AsyncQdrantClient]:
-        """Close the index, open the folder with the raw client, and open the index again."""
+        """Close the index, open the folder (or the server) with the raw client, and open the index again."""
         await self.index.aclose()
-        raw = AsyncQdrantClient(path=str(self.folder / "index"))
+        raw = (
+            AsyncQdrantClient(url=self.url, check_compatibility=False)
+            if "://" in self.url
+            else AsyncQdrantClient(path=self.url[len(PATH) :])
+        )
         try:
             yield raw
         finally:
             await raw.close()
-            self.index = await _open_index(f"path:{self.folder / 'index'}")
+            self.index = await _open_index(self.url)
 
     # ------------------------------------------------------------------ the reconciler
 

@@ -28,9 +28,10 @@ from tests.parts.reconciling import (
 )
 
 
-@pytest.fixture
-async def sides(tmp_path: Path) -> AsyncIterator[TwoSides]:
-    async with TwoSides.open(tmp_path) as both:
+@pytest.fixture(params=["folder", "server"])
+async def sides(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TwoSides]:
+    index = request.getfixturevalue("qdrant").url if request.param == "server" else None
+    async with TwoSides.open(tmp_path, index=index) as both:
         yield both
 
 

@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from syncline_contracts.dead_letter import Closed, DeadLetter
 from syncline_contracts.errors import DocumentRefused, EmbedderUnavailable, TransportUnavailable
-from syncline_store import Store
+from syncline_store import Store, open_store
 from syncline_store.embedding.protocol import Vectors
 from syncline_store.testing import WordEmbedder, open_test_store
 from syncline_sync_worker.dead_letters.replay import DeadLetterDesk
 from syncline_sync_worker.handler import Handler, HandlerSettings
 from syncline_sync_worker.relay import Relay, RelaySettings
 from syncline_sync_worker.transport import DirectPublisher
+from tests.parts.world import a_collection
 
 NOTES = ("notes",)
 QUICK = HandlerSettings(first_retry=0.001, longest_retry=0.005, retry_for=0.05)
@@ -45,9 +47,15 @@ def embedder() -> MoodyEmbedder:
     return MoodyEmbedder()
 
 
-@pytest.fixture
-async def store(embedder: MoodyEmbedder) -> AsyncIterator[Store]:
-    async with open_test_store(embedder=embedder, indexing="relay") as store:
+@pytest.fixture(params=["all in memory", "file and server"])
+async def store(request: pytest.FixtureRequest, embedder: MoodyEmbedder, tmp_path: Path) -> AsyncIterator[Store]:
+    """The second is opened as an app opens it, and indexed by relay and handler because its index is a URL."""
+    if request.param == "all in memory":
+        async with open_test_store(embedder=embedder, indexing="relay") as store:
+            yield store
+        return
+    file, server = f"sqlite:///{tmp_path}/documents.db", request.getfixturevalue("qdrant")
+    async with a_collection(server.url) as at_server, open_store(file, embedder=embedder, **at_server) as store:
         yield store
 
 
