@@ -35,10 +35,13 @@ def as_before() -> Iterator[None]:
     root = logging.getLogger()
     root.handlers[:] = [handler for handler in root.handlers if not isinstance(handler, logs._Libraries)]
     root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=False)
 
 
 def configuration(**changes: object) -> Configuration:
-    return Configuration.model_validate({"http": HttpSettings(port=0), "log": LogSettings(form="json", level="debug"), **changes})
+    return Configuration.model_validate(
+        {"kafka": KafkaSettings(), "http": HttpSettings(port=0), "log": LogSettings(form="json", level="debug"), **changes}
+    )
 
 
 async def get(address: str, path: str) -> httpx.Response:
@@ -157,6 +160,15 @@ class TestProcess:
         with pytest.raises(httpx.ConnectError):
             await get(address, "/health/live")
 
+    async def test_a_warning_is_a_log_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        async with serving.process("relay", configuration(), asyncio.Event()):
+            logging.getLogger("py.warnings").warning("an insecure connection")
+        assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == [
+            "started",
+            "an insecure connection",
+            "ended",
+        ]
+
     async def test_an_error_of_the_work_ends_it_all(self) -> None:
         with pytest.raises(ExceptionGroup) as raised:
             async with serving.process("relay", configuration(), asyncio.Event()):
@@ -172,7 +184,7 @@ class TestProcess:
 
     def test_without_kafka_there_is_nothing_to_do(self) -> None:
         with pytest.raises(ConfigurationError, match="syncline run"):
-            serving.kafka_of(configuration())
+            serving.kafka_of(configuration(kafka=None))
 
 
 class TestLogs:

@@ -8,7 +8,7 @@ from syncline_contracts.errors import Unavailable
 from syncline_store.engines.protocol import OutboxRow
 from syncline_store.parts import Parts, open_parts
 from syncline_sync_worker.config import Configuration
-from syncline_sync_worker.processes.serving import Frame, kafka_of, process
+from syncline_sync_worker.processes.serving import Frame, process
 from syncline_sync_worker.processes.trouble import Trouble
 from syncline_sync_worker.processes.waiting import look_after, patiently, unless
 from syncline_sync_worker.relay import Relay
@@ -24,30 +24,29 @@ async def run_relay(configuration: Configuration, stop: asyncio.Event) -> None:
     Waits for a storage and a Kafka that are away. Opens no index and no embedding model. Raises ConfigurationError for what waiting
     cannot mend.
     """
-    kafka = kafka_of(configuration)
     async with process("relay", configuration, stop) as frame:
-        parts = await unless(stop, _open(configuration, kafka, frame))
+        parts = await unless(stop, _open(configuration, frame))
         if parts is None:
             return
         trouble = Trouble("nothing is published")
-        publisher = _Noted(KafkaPublisher(kafka), trouble)
+        publisher = _Noted(KafkaPublisher(frame.kafka), trouble)
         frame.opened.push_async_callback(publisher.aclose)
         relay = Relay(parts.engine, publisher, clock=parts.clock, settings=configuration.relay, metrics=frame.metrics)
         frame.health.started(trouble.reasons)
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked through again and again: a quarter of the time that an event takes
-        storage, transport = _names(configuration, kafka)
-        looks = {storage: parts.engine.leases.marks, transport: lambda: check_topics(kafka)}
+        storage, transport = _names(configuration, frame.kafka)
+        looks = {storage: parts.engine.clock, transport: lambda: check_topics(frame.kafka)}
         async with asyncio.TaskGroup() as group:
             group.create_task(relay.run(stop))
             group.create_task(look_after(looks, frame.health, stop))
 
 
-async def _open(configuration: Configuration, kafka: KafkaSettings, frame: Frame) -> Parts:
-    storage, transport = _names(configuration, kafka)
+async def _open(configuration: Configuration, frame: Frame) -> Parts:
+    storage, transport = _names(configuration, frame.kafka)
     parts = await patiently(storage, lambda: open_parts(configuration), frame.health)
     frame.opened.push_async_callback(parts.aclose)
-    await patiently(transport, lambda: check_topics(kafka), frame.health)
+    await patiently(transport, lambda: check_topics(frame.kafka), frame.health)
     return parts
 
 

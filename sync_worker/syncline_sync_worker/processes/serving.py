@@ -1,6 +1,7 @@
 """The frame of a process: logs, the answers for its health and metrics, and an end that leaves nothing running."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 class Frame:
     """What the work of a process is given. What is pushed on `opened` is closed at its end, the last one first."""
 
+    kafka: KafkaSettings
     health: Health
     metrics: Metrics
     opened: AsyncExitStack
@@ -31,16 +33,20 @@ class Frame:
 
 @asynccontextmanager
 async def process(name: str, configuration: Configuration, stop: asyncio.Event) -> AsyncIterator[Frame]:
-    """Take the port, then answer on it while the block runs. Raises ConfigurationError before anything else is started."""
+    """Take the port, then answer on it while the block runs. Raises ConfigurationError before anything else is started.
+
+    Every line on stderr is a log line from here on, Python's warnings among them.
+    """
     logs.set_up(configuration.log.form, configuration.log.level, secrets=logs.secrets_of(configuration))
-    listener = listen(configuration.http)
+    logging.captureWarnings(capture=True)
+    kafka, listener = kafka_of(configuration), listen(configuration.http)
     metrics, health = Metrics(_registry()), Health(stop)
     async with answering(listener, lambda: health.report, metrics.registry), asyncio.TaskGroup() as group:
         log.info("started", process=name, http=_address(listener), store=configuration.store, index=configuration.index)
         beating = group.create_task(health.beat())
         try:
             async with AsyncExitStack() as opened:
-                yield Frame(health, metrics, opened)
+                yield Frame(kafka, health, metrics, opened)
         except Exception as error:
             health.died(error)
             raise

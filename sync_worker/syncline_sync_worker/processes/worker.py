@@ -7,7 +7,7 @@ from syncline_store.parts import Parts, open_parts
 from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.dead_letters.kafka import EngineWithTopic
 from syncline_sync_worker.handler import Handler
-from syncline_sync_worker.processes.serving import Frame, kafka_of, process
+from syncline_sync_worker.processes.serving import Frame, process
 from syncline_sync_worker.processes.telling import TellingHandler, TellingIndexer
 from syncline_sync_worker.processes.trouble import Trouble
 from syncline_sync_worker.processes.waiting import Look, look_after, patiently, unless
@@ -29,31 +29,30 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     Each worker sweeps, and none asks another: a sweep deletes by a filter on what has outlived its grace, so that several at once
     delete the same and no more, and one in minutes is little. A lease for it would be one more thing that can be stuck.
     """
-    kafka = kafka_of(configuration)
     async with process("worker", configuration, stop) as frame:
-        parts = await unless(stop, _open(configuration, kafka, frame))
+        parts = await unless(stop, _open(configuration, frame))
         if parts is None:
             return
         index, trouble = await parts.index(), Trouble("handling pauses")
-        consumer = KafkaConsumer(await _handler(configuration, parts, frame, trouble), kafka, metrics=frame.metrics)
+        consumer = KafkaConsumer(await _handler(configuration, parts, frame, trouble), frame.kafka, metrics=frame.metrics)
         sweep = Sweep(parts.engine, index, clock=parts.clock, grace=configuration.tombstone_grace_us, metrics=frame.metrics)
         frame.health.started(lambda: (*trouble.reasons(), *_joining(consumer)))
         looks: dict[str, Look] = dict(
-            zip(_names(configuration, kafka), (parts.engine.clock, lambda: check_topics(kafka), index.count), strict=True)
+            zip(_names(configuration, frame.kafka), (parts.engine.clock, lambda: check_topics(frame.kafka), index.count), strict=True)
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(consumer.run(stop))
             group.create_task(sweep.run(stop, every=min(configuration.sweep_interval, SWEEP_AT_LEAST) * random.uniform(0.9, 1.1)))  # noqa: S311 - drift apart
-            group.create_task(watch_lag(kafka, frame.metrics, stop))
+            group.create_task(watch_lag(frame.kafka, frame.metrics, stop))
             group.create_task(look_after(looks, frame.health, stop))
 
 
-async def _open(configuration: Configuration, kafka: KafkaSettings, frame: Frame) -> Parts:
-    storage, transport, index = _names(configuration, kafka)
+async def _open(configuration: Configuration, frame: Frame) -> Parts:
+    storage, transport, index = _names(configuration, frame.kafka)
     opened = await patiently(storage, lambda: open_parts(configuration), frame.health)
-    parts = Parts(configuration, EngineWithTopic(opened.engine, kafka), opened.clock)
+    parts = Parts(configuration, EngineWithTopic(opened.engine, frame.kafka), opened.clock)
     frame.opened.push_async_callback(parts.aclose)
-    await patiently(transport, lambda: check_topics(kafka), frame.health)
+    await patiently(transport, lambda: check_topics(frame.kafka), frame.health)
     await patiently(index, parts.index, frame.health)
     await patiently(f"the embedding model {configuration.embedder}", lambda: parts.embedder.embed_documents(["syncline"]), frame.health)
     return parts
