@@ -174,7 +174,7 @@ async def test_started_before_their_servers_they_wait_and_then_work(
         "SYNCLINE_KAFKA__SECURITY__PASSWORD": broker.PASSWORD,
     }
     with stack_on(tmp_path, Servers(at, kafka, QdrantServer(own_qdrant.url, "", own_qdrant)), **security) as stack:
-        at.process.freeze()
+        os.kill(at.process.pid, signal.SIGSTOP)
         own_kafka.kill()
         own_qdrant.kill()
         try:
@@ -183,7 +183,7 @@ async def test_started_before_their_servers_they_wait_and_then_work(
                 await waits_for(stack, name, "the storage cql://")
                 assert lives(stack, name)
         finally:
-            at.process.thaw()
+            os.kill(at.process.pid, signal.SIGCONT)
         for name in BOTH:
             await waits_for(stack, name, "Kafka at")
         own_kafka.start()

@@ -176,10 +176,12 @@ class Answering:
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[list[dict[str, object]]]:
     found: list[dict[str, object]] = []
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, lambda _l, method, line: found.append({**line, "level": method}) or "{}"],
-        logger_factory=structlog.PrintLoggerFactory(),
-    )
+
+    def keep(_logger: object, method: str, line: structlog.typing.EventDict) -> str:
+        found.append({**line, "level": method})
+        return ""
+
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep], logger_factory=structlog.PrintLoggerFactory())
     yield found
     structlog.reset_defaults()
 
