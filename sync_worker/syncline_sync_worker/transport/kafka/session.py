@@ -100,3 +100,4 @@ class Session:
         while sender is not None and not sender.done():
             sender.cancel()
             await asyncio.wait({sender}, timeout=0.05)
+        await self._producer.client.close()  # the sender may have connected anew meanwhile
