@@ -11,10 +11,11 @@ from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref
 from syncline_store.engines.protocol import OutboxRow, Pos
 from syncline_sync_worker.handler import Undecodable
+from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.transport.kafka import ConsumerSettings, KafkaSettings
 from syncline_sync_worker.transport.kafka.connection import client_options
 from syncline_sync_worker.transport.kafka.consumer import KafkaConsumer
-from syncline_sync_worker.transport.kafka.lag import Lag, read_lag
+from syncline_sync_worker.transport.kafka.lag import Lag, read_lag, watch_lag
 from syncline_sync_worker.transport.kafka.publisher import KafkaPublisher
 from syncline_sync_worker.transport.kafka.topics import ensure_topics
 from tests.parts.consuming import Recording, running, until
@@ -144,9 +145,12 @@ async def test_a_pause_commits_nothing_keeps_the_membership_and_ends_with_the_ou
     await publisher.publish(rows(names(100)))
     handler = Recording()
     handler.out = True
-    consumer = KafkaConsumer(handler, short)
+    metrics = Metrics()
+    value = metrics.registry.get_sample_value
+    consumer = KafkaConsumer(handler, short, metrics=metrics)
     async with running(consumer):
         await until(lambda: consumer.paused is not None)
+        assert value("syncline_consumer_paused") == 1
         began = len(handler.batches)
         await asyncio.sleep(5)
         assert len(handler.batches) > began + 3, "probes went on"
@@ -155,6 +159,7 @@ async def test_a_pause_commits_nothing_keeps_the_membership_and_ends_with_the_ou
         await until(lambda: len(handler.done) == 100)
         assert consumer.paused is None
     assert consumer.rebalances == 1
+    assert [value(f"syncline_consumer_{name}") for name in ("paused", "rebalances_total", "partitions")] == [0, 1, 3]
     assert sorted(handler.keys) == sorted(names(100))
     assert await total(settings) == 100
 
@@ -250,6 +255,11 @@ async def test_the_lag_is_what_the_group_has_not_committed(settings: KafkaSettin
     sent = rows(names(100))
     await publisher.publish(sent)
     assert await read_lag(settings) == Lag(100, 0)
+    metrics, stop = Metrics(), asyncio.Event()
+    watching = asyncio.create_task(watch_lag(settings, metrics, stop))
+    await until(lambda: metrics.registry.get_sample_value("syncline_consumer_lag_records") == 100)
+    stop.set()
+    await watching
     handler = Recording()
     consumer = KafkaConsumer(handler, settings)
     async with running(consumer):

@@ -14,8 +14,10 @@ from syncline_contracts.identity import Ref
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import OutboxRow, Pos
 from syncline_store.engines.sqlite import SqliteEngine, open_sqlite
+from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.relay import Relay, RelaySettings
 from tests.parts.capturing import CapturingPublisher
+from tests.parts.consuming import until
 
 DEADLINE = 10.0
 QUICK = RelaySettings(hot_interval=0.005, idle_interval=0.02, lease_life=0.3, first_backoff=0.005, longest_backoff=0.02, stop_within=0.3)
@@ -90,6 +92,27 @@ async def test_it_publishes_what_comes_and_stops_with_everything_published_and_t
     assert set(publisher.keys) == before
     assert await free(engine)
     assert None not in (await engine.leases.marks()).values()
+
+
+async def test_its_metrics_tell_of_leases_and_pauses(engine: SqliteEngine, publisher: Counting) -> None:
+    metrics = Metrics()
+    relay = Relay(engine, publisher, clock=Clock(), settings=QUICK, metrics=metrics)
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"syncline_relay_{name}", labels)
+
+    await append(engine, 8)
+    publisher.down = True
+    async with running(relay):
+        await until(lambda: (value("pauses_total", error="TransportUnavailable") or 0) >= SHARDS)
+        assert value("leases") == SHARDS
+        publisher.down = False
+        await publisher.until(8)
+        await until(lambda: value("lag_seconds", shard="0") is not None)
+    assert value("leases") == 0
+    assert value("lag_seconds", shard="0") is None
+    assert value("lease_changes_total", change="taken") == value("lease_changes_total", change="released") == SHARDS
+    assert sum(value("published_total", shard=str(shard)) or 0 for shard in range(SHARDS)) == 8
 
 
 async def test_two_relays_share_the_shards(engine: SqliteEngine) -> None:
