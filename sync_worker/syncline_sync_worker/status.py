@@ -36,7 +36,7 @@ class Status:
 async def read_status(parts: Parts, configuration: Configuration) -> Status:
     """Read it, without changing anything. Raises Unavailable, ConfigurationError."""
     engine, now = parts.engine, parts.clock.now()
-    backlog, oldest = await _backlog(engine, now, life=int(configuration.relay.outbox_life * 1e6))
+    backlog, oldest = await read_backlog(engine, now, life=int(configuration.relay.outbox_life * 1e6))
     return Status(
         documents=await _documents(engine, now),
         points=await _points(parts),
@@ -50,7 +50,7 @@ async def read_status(parts: Parts, configuration: Configuration) -> Status:
 
 async def pending(engine: Engine, clock: Clock, configuration: Configuration) -> int:
     """Events that relays and workers have not handled yet. Raises what `read_status` raises."""
-    backlog, _ = await _backlog(engine, clock.now(), life=int(configuration.relay.outbox_life * 1e6))
+    backlog, _ = await read_backlog(engine, clock.now(), life=int(configuration.relay.outbox_life * 1e6))
     return backlog + (await _unhandled(configuration) or 0)
 
 
@@ -79,7 +79,7 @@ async def _unhandled(configuration: Configuration) -> int | None:
     return (await read_lag(configuration.kafka)).records
 
 
-async def _backlog(engine: Engine, now: int, *, life: int) -> tuple[int, int | None]:
+async def read_backlog(engine: Engine, now: int, *, life: int) -> tuple[int, int | None]:
     """A mark stays behind the last sweep by the time that rows can be late: up to there, all was published."""
     marks = await engine.leases.marks()
     count, oldest = 0, None

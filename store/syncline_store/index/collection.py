@@ -12,15 +12,20 @@ _MODEL = "syncline_model"
 _ABSENT = 404
 _EXISTS = 409
 _FIRST_WITH_GUARDS = (1, 16)
-_INTEGERS = (Field.REVISION, Field.EXPIRES_AT, Field.PURGE_AT, Field.PASSAGE, Field.SEGMENT)
-_KEYWORDS = (Field.NAMESPACES, Field.MARK)
+INDEXED = {
+    Field.TENANT: models.PayloadSchemaType.KEYWORD,
+    Field.DOCUMENT: models.PayloadSchemaType.UUID,
+    **dict.fromkeys((Field.NAMESPACES, Field.MARK), models.PayloadSchemaType.KEYWORD),
+    **dict.fromkeys((Field.REVISION, Field.EXPIRES_AT, Field.PURGE_AT, Field.PASSAGE, Field.SEGMENT), models.PayloadSchemaType.INTEGER),
+}
+"""The payload's fields that a server indexes."""
 
 
 async def ensure(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: int, *, local: bool) -> None:
     """Make the collection unless it is there. Raises IndexMismatch, before anything is written, if it was built otherwise."""
     if not local:
         await _refuse_old(qdrant)
-    if await _info(qdrant, name) is None:
+    if await described(qdrant, name) is None:
         await _create(qdrant, name, model, dimensions, local=local)
     await _check(qdrant, name, model, dimensions)
 
@@ -35,7 +40,14 @@ async def _refuse_old(qdrant: AsyncQdrantClient) -> None:
         )
 
 
-async def _info(qdrant: AsyncQdrantClient, name: str) -> models.CollectionInfo | None:
+def model_of(info: models.CollectionInfo) -> str | None:
+    """The model that the collection says it was made for; an old one says nothing."""
+    found = (info.config.metadata or {}).get(_MODEL)
+    return None if found is None else str(found)
+
+
+async def described(qdrant: AsyncQdrantClient, name: str) -> models.CollectionInfo | None:
+    """The collection behind the alias as it is, None where there is none. Raises the client's errors."""
     try:
         return await qdrant.get_collection(name)
     except UnexpectedResponse as error:
@@ -51,7 +63,7 @@ async def _info(qdrant: AsyncQdrantClient, name: str) -> models.CollectionInfo |
 async def _create(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: int, *, local: bool) -> None:
     """One collection a model, behind an alias: another model's can be built beside it and take its place in one step."""
     behind = f"{name}--{re.sub(r'[^A-Za-z0-9]+', '-', model)[:40]}-{dimensions}"
-    if await _info(qdrant, behind) is None:
+    if await described(qdrant, behind) is None:
         try:
             await qdrant.create_collection(
                 behind,
@@ -70,16 +82,12 @@ async def _create(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: 
 async def _index_payload(qdrant: AsyncQdrantClient, name: str) -> None:
     """Before the first upsert: Qdrant builds its filtered graph only for the fields that are indexed by then."""
     tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-    await qdrant.create_payload_index(name, Field.TENANT, tenant)
-    await qdrant.create_payload_index(name, Field.DOCUMENT, models.PayloadSchemaType.UUID)
-    for keyword in _KEYWORDS:
-        await qdrant.create_payload_index(name, keyword, models.PayloadSchemaType.KEYWORD)
-    for integer in _INTEGERS:
-        await qdrant.create_payload_index(name, integer, models.PayloadSchemaType.INTEGER)
+    for field, kind in INDEXED.items():
+        await qdrant.create_payload_index(name, field, tenant if field == Field.TENANT else kind)
 
 
 async def _check(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: int) -> None:
-    info = await _info(qdrant, name)
+    info = await described(qdrant, name)
     if info is None:
         raise IndexMismatch(f"the collection {name!r} was removed while it was opened: open it again")
     vectors = info.config.params.vectors

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from syncline_sync_worker.cli import dead_letters, demo, documents, importing, migrating, operating, reconciling, relaying, searching
+from syncline_sync_worker.cli import (
+    dead_letters,
+    demo,
+    diagnosing,
+    documents,
+    importing,
+    migrating,
+    operating,
+    reconciling,
+    relaying,
+    searching,
+)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer gives it so
@@ -33,7 +44,7 @@ def root(*, version: Version = False) -> None:
     del version
 
 
-for group in (demo, importing, searching, documents, migrating, operating, relaying, reconciling, dead_letters):
+for group in (demo, importing, searching, documents, migrating, diagnosing, operating, relaying, reconciling, dead_letters):
     group.register(app)
 
 

@@ -50,13 +50,21 @@ class Place:
         Raises ConfigurationError that names each wrong setting and where it comes from, InvalidInput for a ``--set`` that is none.
         """
         from syncline_sync_worker.config import load  # noqa: PLC0415 - pydantic takes longer than --help may
+
+        return load(self.config, given=self._given(), defaults=defaults).model_copy(update={"indexing": "relay"})
+
+    def origins(self) -> dict[str, str]:
+        """Where each setting comes from that anybody gives, by its dotted name. Raises as `configuration` does."""
+        from syncline_sync_worker.config import origins  # noqa: PLC0415 - as above
+
+        return origins(self.config, given=self._given())
+
+    def _given(self) -> dict[str, Any]:
         from syncline_sync_worker.config.configuration import in_folder  # noqa: PLC0415 - as above
 
-        given = changes(self.changes)
-        if self.data is not None:
-            given |= {"data": self.data, **in_folder(self.data)}
-        given |= {name: value for name, value in (("store", self.store), ("index", self.index)) if value is not None}
-        return load(self.config, given=given | {"indexing": "relay"}, defaults=defaults)
+        folder = {} if self.data is None else {"data": self.data, **in_folder(self.data)}
+        sides = {name: value for name, value in (("store", self.store), ("index", self.index)) if value is not None}
+        return changes(self.changes) | folder | sides
 
     def expect(self, configuration: "Configuration") -> None:
         """Raise ConfigurationError where a command that only reads would find nothing, instead of making an empty store."""

@@ -1,6 +1,6 @@
 """How a process is configured: defaults < YAML file < environment < command line."""
 
 from syncline_sync_worker.config.configuration import Configuration, HttpSettings, LogSettings
-from syncline_sync_worker.config.load import load
+from syncline_sync_worker.config.load import load, origins
 
-__all__ = ["Configuration", "HttpSettings", "LogSettings", "load"]
+__all__ = ["Configuration", "HttpSettings", "LogSettings", "load", "origins"]

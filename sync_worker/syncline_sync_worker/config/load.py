@@ -64,13 +64,7 @@ def load(file: Path | None = None, *, given: Mapping[str, Any] | None = None, de
     Raises ConfigurationError that names each wrong setting, where its value comes from, and the remedy; no value is shown.
     """
     _refuse_unknown(os.environ)
-    sources = [
-        _Source(defaults or {}, "default"),
-        _file(file or _named_file()),
-        _Source(_secrets(os.environ), "file of a secret", PREFIX, "__"),
-        _Source(_environment(), "environment", PREFIX, "__"),
-        _Source(given or {}, "command line", OPTION),
-    ]
+    sources = _sources(file, given or {}, defaults or {})
     values: dict[str, Any] = {}
     for source in sources:
         _lay_over(values, source.values)
@@ -78,6 +72,24 @@ def load(file: Path | None = None, *, given: Mapping[str, Any] | None = None, de
         return Configuration.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError("; ".join(f"{_blame(name, sources)}: {said}" for name, said in problems(error))) from None
+
+
+def origins(file: Path | None = None, *, given: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """Which source has the last word on each setting that any of them gives, by the setting's dotted name. Raises as `load` does."""
+    sources = _sources(file, given or {}, {})
+    said = ((path, [source for source in sources if source.depth(path) == len(path)]) for path, _ in names())
+    return {".".join(path): found[-1].name for path, found in said if found}
+
+
+def _sources(file: Path | None, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[_Source]:
+    """The later one wins."""
+    return [
+        _Source(defaults, "default"),
+        _file(file or _named_file()),
+        _Source(_secrets(os.environ), "file of a secret", PREFIX, "__"),
+        _Source(_environment(), "environment", PREFIX, "__"),
+        _Source(given, "command line", OPTION),
+    ]
 
 
 def names() -> Iterator[tuple[Path_, bool]]:
