@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cassandra import cluster as driver
-from cassandra.query import BatchStatement, BoundStatement, PreparedStatement, SimpleStatement
+from cassandra.query import BatchStatement, BoundStatement, SimpleStatement
 
 from syncline_contracts.errors import StorageUnavailable, SynclineError
+from syncline_store.engines.cql.binding import Prepared
 from syncline_store.engines.cql.bridge import Completions
 from syncline_store.engines.cql.connecting import connect, level
 from syncline_store.engines.cql.errors import translated
@@ -34,7 +35,7 @@ class CqlSession:
         self.settings = settings
         self._session = session
         self._serial = level(settings.serial_consistency)
-        self._prepared: dict[Statement, PreparedStatement] = {}
+        self._prepared: dict[Statement, Prepared] = {}
         self._room = asyncio.Semaphore(settings.max_in_flight)
         self._completions = Completions(asyncio.get_running_loop())
         self._preparing = asyncio.Lock()
@@ -59,7 +60,7 @@ class CqlSession:
         hosts = self._session.cluster.metadata.all_hosts()
         return self.settings.local_dc or next((host.datacenter for host in hosts if host.is_up and host.datacenter), "datacenter1")
 
-    async def prepared(self, statement: Statement) -> PreparedStatement:
+    async def prepared(self, statement: Statement) -> Prepared:
         """The statement, prepared at its first use."""
         if found := self._prepared.get(statement):
             return found
@@ -118,7 +119,7 @@ class CqlSession:
             self._room.release()
         await asyncio.to_thread(self._session.cluster.shutdown)
 
-    async def _prepare(self, statement: Statement) -> PreparedStatement:
+    async def _prepare(self, statement: Statement) -> Prepared:
         if self._closed:
             raise self._is_closed()
         try:
@@ -128,7 +129,7 @@ class CqlSession:
         prepared.is_idempotent = True  # each of our statements is, and none is retried by the driver
         if statement.serial:
             prepared.consistency_level = self._serial
-        return prepared
+        return Prepared(prepared)
 
     def _is_closed(self) -> SynclineError:
         return StorageUnavailable(f"{self.settings.name}: the engine is closed: open it again")
