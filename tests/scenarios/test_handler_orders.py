@@ -18,6 +18,7 @@ from syncline_contracts.event import Kind
 from syncline_store.document import Write
 from syncline_store.indexing.delivery import Delivery
 from tests.parts.gated import GatedHandler
+from tests.parts.servers.qdrant import QdrantServer
 from tests.parts.world import World, open_world
 
 MAX_ROUNDS = 20
@@ -129,10 +130,10 @@ class Play:
         raise AssertionError("events are deferred without end")
 
 
-async def play(seed: int, *, by_filter: bool) -> None:
+async def play(seed: int, *, by_filter: bool = False, server: str | None = None) -> None:
     """Dice throw more various games than hypothesis' own lists, which are short and much alike; the seed is what it reports."""
     dice = Random(seed)
-    async with open_world(by_filter=by_filter) as world:
+    async with open_world(by_filter=by_filter, server=server) as world:
         writes = [world.write(number, **state(dice)) for number in range(1, dice.randint(2, 3) + 1)]
         game = Play(world, writes, [dice.choice(COPIES) for _ in writes])
         for _ in range(dice.randint(3, 25)):
@@ -144,10 +145,16 @@ async def play(seed: int, *, by_filter: bool) -> None:
 @settings(max_examples=120, deadline=None)
 @given(seeds)
 def test_any_order_any_number_of_times_any_handler(seed: int) -> None:
-    asyncio.run(play(seed, by_filter=False))
+    asyncio.run(play(seed))
 
 
 @settings(max_examples=80, deadline=None)
 @given(seeds)
 def test_any_order_on_the_write_path_of_a_server(seed: int) -> None:
     asyncio.run(play(seed, by_filter=True))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds)
+def test_any_order_on_a_server(qdrant: QdrantServer, seed: int) -> None:
+    asyncio.run(play(seed, server=qdrant.url))
