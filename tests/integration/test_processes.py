@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from tests.parts.servers.process import free_ports
 from tests.parts.servers.qdrant import QdrantProcess, QdrantServer
 from tests.parts.stack import QUICK, ROOT, Servers, Stack, open_stack
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")]
 
 BOTH = ("relay", "worker")
 LONG = 60.0
@@ -123,13 +124,13 @@ async def put_and_find(stack: Stack, key: str) -> None:
             await asyncio.sleep(0.05)
 
 
-def metrics(stack: Stack, name: str) -> dict[str, float]:
+def metrics(stack: Stack, name: str) -> defaultdict[str, float]:
     """Sums over all labels, by the sample's name."""
-    sums: dict[str, float] = {}
+    sums = defaultdict[str, float](float)
     for family in text_string_to_metric_families(httpx.get(f"{stack.address(name)}/metrics", timeout=5).text):
-        sums.setdefault(family.name, 0.0)
+        sums[family.name] += 0.0
         for sample in family.samples:
-            sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+            sums[sample.name] += sample.value
     return sums
 
 
@@ -170,6 +171,7 @@ async def test_started_before_their_servers_they_wait_and_then_work(
     security = {
         "SYNCLINE_KAFKA__BOOTSTRAP_SERVERS": own_kafka.sasl_address,
         "SYNCLINE_KAFKA__SECURITY__PROTOCOL": "SASL_PLAINTEXT",
+        "SYNCLINE_KAFKA__SECURITY__MECHANISM": "PLAIN",
         "SYNCLINE_KAFKA__SECURITY__USERNAME": broker.USER,
         "SYNCLINE_KAFKA__SECURITY__PASSWORD": broker.PASSWORD,
     }
@@ -259,6 +261,7 @@ async def test_an_index_that_is_out_shows_as_long_as_it_is(tmp_path: Path, kafka
         (
             {
                 "SYNCLINE_KAFKA__SECURITY__PROTOCOL": "SASL_PLAINTEXT",
+                "SYNCLINE_KAFKA__SECURITY__MECHANISM": "PLAIN",
                 "SYNCLINE_KAFKA__SECURITY__USERNAME": broker.USER,
                 "SYNCLINE_KAFKA__SECURITY__PASSWORD": "wrong-0ne",
             },
