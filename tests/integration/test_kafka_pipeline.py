@@ -10,10 +10,11 @@ from aiokafka import AIOKafkaProducer
 from syncline_contracts.errors import TransportUnavailable
 from syncline_sync_worker.transport.kafka import ConsumerSettings, KafkaSettings, ProducerSettings
 from syncline_sync_worker.transport.kafka.connection import client_options
+from syncline_sync_worker.transport.kafka.lag import read_lag
 from syncline_sync_worker.transport.kafka.publisher import KafkaPublisher
 from syncline_sync_worker.transport.kafka.topics import ensure_topics
 from tests.contract.publishers import rows
-from tests.parts.consuming import until
+from tests.parts.consuming import running, until
 from tests.parts.embedders import OutableEmbedder, RefusingEmbedder
 from tests.parts.pipeline import Pipeline
 from tests.parts.servers.kafka import KafkaProcess, KafkaServer
@@ -155,6 +156,7 @@ async def test_closing_lets_go_of_what_is_under_way(own_kafka: KafkaProcess) -> 
 
 
 async def test_a_broker_that_is_killed_in_mid_stream_loses_nothing(own_kafka: KafkaProcess, tmp_path: Path) -> None:
+    """Away for longer than every patience there is, as ten minutes are in production."""
     settings = quick(own_kafka.address)
     await ensure_topics(settings)
     async with Pipeline.open(tmp_path, settings) as pipeline, pipeline.running(workers=2):
@@ -162,7 +164,8 @@ async def test_a_broker_that_is_killed_in_mid_stream_loses_nothing(own_kafka: Ka
         writing = asyncio.create_task(some_writes(pipeline, 150, "during"))
         await asyncio.to_thread(own_kafka.kill)
         await writing
-        await asyncio.sleep(4)
+        await asyncio.sleep(1.5 * CONSUMER.session_timeout)
+        assert await pipeline.indexed() < len(pipeline.expected)
         await asyncio.to_thread(own_kafka.start)
         await some_writes(pipeline, 20, "after")
         await pipeline.in_step()
@@ -196,3 +199,29 @@ async def test_a_stop_while_the_broker_is_away_ends_in_time(own_kafka: KafkaProc
         own_kafka.thaw()
         async with pipeline.running():
             await pipeline.in_step()
+
+
+async def test_a_rebalance_storm_loses_nothing(settings: KafkaSettings, tmp_path: Path) -> None:
+    """Workers join and leave one after another, sometimes two at once, while events flow."""
+    async with Pipeline.open(tmp_path, settings) as pipeline, pipeline.running() as steady:
+        await some_writes(pipeline, 20)
+        for turn in range(6):
+            passing = [await pipeline.worker() for _ in range(1 + turn % 2)]
+            async with running(*passing):
+                writing = asyncio.create_task(some_writes(pipeline, 30, f"turn{turn}-"))
+                await until(lambda passing=passing: all(worker.rebalances for worker in passing))  # type: ignore[misc] # bound in the loop on purpose
+                if turn % 3:
+                    await writing  # the others leave in mid-stream
+            await writing
+        assert steady[0].rebalances > 6
+        await pipeline.in_step()
+        assert await pipeline.letters() == []
+        await all_committed(settings)
+    assert await records(settings, settings.dead_letters.name) == []
+
+
+async def all_committed(settings: KafkaSettings) -> None:
+    """Returns once the group has acknowledged every record."""
+    async with asyncio.timeout(30):
+        while (await read_lag(settings)).records:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.1)

@@ -57,8 +57,7 @@ class Pipeline:
         """Relay and workers, until the end of the block."""
         publisher, stop = KafkaPublisher(self.kafka), asyncio.Event()
         relay = Relay(self.parts.engine, publisher, clock=self.parts.clock, settings=QUICK_RELAY)
-        handler = Handler(await self.parts.indexer(), self.parts.engine.dead_letters, clock=self.parts.clock, settings=QUICK_HANDLER)
-        consumers = [KafkaConsumer(handler, self.kafka) for _ in range(workers)]
+        consumers = [await self.worker() for _ in range(workers)]
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(relay.run(stop))
@@ -70,6 +69,11 @@ class Pipeline:
                     stop.set()
         finally:
             await publisher.aclose()
+
+    async def worker(self) -> KafkaConsumer:
+        """Another one of the group, to be run by the test."""
+        handler = Handler(await self.parts.indexer(), self.parts.engine.dead_letters, clock=self.parts.clock, settings=QUICK_HANDLER)
+        return KafkaConsumer(handler, self.kafka)
 
     async def put(self, key: str, text: str) -> None:
         revision = await self.notes.put(NOTES, key, {"text": text})
