@@ -24,8 +24,12 @@ lock: $(READY) ## pin requirements/*.in anew
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --constraint requirements/dev.txt $(patsubst %,--no-emit-package syncline-%,contracts store worker) requirements/runtime.in -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade requirements/uv.in -o requirements/uv.txt
 
-demo: $(READY) ## the main job on real text, in a minute; leaves demo-data/ to try `syncline search` on
+demo: $(READY) ## the main job on real text, in a minute; leaves demo-data/ to try `syncline search` on. STACK=real: on a CQL server, Kafka and Qdrant that it starts
+ifeq ($(STACK),real)
+	$(BIN)/python -m tests.stack demo
+else
 	$(BIN)/syncline demo --data demo-data
+endif
 
 test: $(READY) ## all that CI runs
 	$(BIN)/python -m tests.run
@@ -47,7 +51,7 @@ integration: $(READY) ## faults of real servers (Cassandra, Kafka): broken off, 
 	$(BIN)/python -m tests.run integration
 
 soak: $(READY) ## the long versions of the crash tests
-	$(BIN)/python -m pytest tests/crash --soak -p no:cacheprovider
+	$(BIN)/python -m pytest tests/crash tests/distributed tests/statemachine --soak -p no:cacheprovider
 
 clean: ## remove the environment and all that was made
 	rm -rf $(VENV) demo-data .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

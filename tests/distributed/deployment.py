@@ -15,6 +15,7 @@ from syncline_store.engines.protocol import Pos
 from syncline_store.parts import Parts, open_parts
 from syncline_sync_worker.config import Configuration, load
 from tests.distributed import truth
+from tests.distributed.journal import Reader, Told
 from tests.parts.consuming import until
 from tests.parts.servers import cql
 from tests.parts.servers.process import NoServerError
@@ -34,6 +35,7 @@ class Deployment:
         self.parts = parts
         self.configuration = configuration
         self._seeds = 0
+        self._journals = Reader(stack.folder)
 
     @classmethod
     @asynccontextmanager
@@ -65,26 +67,26 @@ class Deployment:
     def _begin_writer(self, name: str) -> None:
         self._seeds += 1
         seed = f"{name}-{self._seeds}"
-        self.stack.begin_program(name, sys.executable, "-m", "tests.distributed.writer", str(self.journals / f"{seed}.journal"), seed)
+        self.stack.begin_program(name, sys.executable, "-m", "tests.distributed.writer", str(self.stack.folder / f"{seed}.journal"), seed)
 
-    @property
-    def journals(self) -> Path:
-        return self.stack.folder
+    def count(self, told: Told) -> int:
+        """How many changes ended so up to now."""
+        return truth.count(self._journals.changes, told)
 
     async def writing(self, more: int = FRESH) -> None:
         """Returns once so many more changes were acknowledged."""
-        wanted = truth.acknowledged(self.journals) + more
-        await until(lambda: truth.acknowledged(self.journals) >= wanted, DEADLINE)
+        wanted = self.count(Told.STORED) + more
+        await until(lambda: self.count(Told.STORED) >= wanted, DEADLINE)
 
     async def indexing(self) -> None:
         """Returns once the index holds all that was acknowledged up to now, or what came after it."""
-        await truth.in_index(self.parts, truth.newest(self.journals), DEADLINE)
+        await truth.in_index(self.parts, truth.newest(self._journals.changes), DEADLINE)
 
     async def settled(self) -> None:
         """The writers end; everything that they were told holds on both sides, and nothing became a dead letter."""
         self.stack.end(*WRITERS)
         rows = await truth.in_step(self.parts, DEADLINE)
-        truth.assert_kept(self.journals, rows)
+        truth.assert_kept(self._journals.changes, rows)
         assert 0 < sum(row.deleted for row in rows.values()) < len(rows)
         assert (await self.parts.engine.dead_letters.scan(None, 1)).items == []
         assert self.configuration.kafka is not None
@@ -110,7 +112,7 @@ class Deployment:
     def holders(self) -> dict[int, str | None]:
         """Which relay's process holds each shard; None for one that is no relay of ours (any more)."""
         pids = {str(self.stack.pid(name)): name for name in RELAYS if self.stack.is_running(name)}
-        found = cql.admin().execute(f"SELECT shard, owner FROM {self.stack.name}.leases")
+        found = cql.admin().execute(f"SELECT shard, holder FROM {self.stack.name}.leases")
         return {shard: pids.get(owner.split(":")[1]) if owner else None for shard, owner in found}
 
     @asynccontextmanager
@@ -127,7 +129,7 @@ class Deployment:
     async def _watch_marks(self, stop: asyncio.Event) -> None:
         before = await self.parts.engine.leases.marks()
         while not stop.is_set():
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
             now = await self.parts.engine.leases.marks()
             back = [shard for shard, mark in before.items() if mark is not None and (now[shard] or Pos(0)) < mark]
             assert not back, f"marks went back: {before} -> {now}"

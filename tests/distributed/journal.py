@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,23 +60,33 @@ class Journal:
         os.write(self._file, (json.dumps(line) + "\n").encode())
 
 
-def read(folder: Path) -> list[Change]:
-    """All changes of all journals in a folder."""
-    changes: dict[str, Change] = {}
-    for path in sorted(folder.glob("*.journal")):
-        for line in _lines(path):
-            if line["what"] == BEGUN:
-                changes[line["id"]] = Change(line["id"], line["key"], line["kind"])
-            else:
-                change = changes[line["id"]]
-                change.told = Told(line["what"])
-                change.revision, change.expires_at, change.problem = line["revision"], line["expires_at"], line["problem"]
-    return list(changes.values())
+class Reader:
+    """All journals of a folder, read on from where they were read up to."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, int] = {}
+        self._changes: dict[str, Change] = {}
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text().splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
+    @property
+    def changes(self) -> Collection[Change]:
+        """As they stand now."""
+        for path in sorted(self._folder.glob("*.journal")):
+            for line in self._new_lines(path):
+                self._note(json.loads(line))
+        return self._changes.values()
+
+    def _new_lines(self, path: Path) -> list[bytes]:
+        with path.open("rb") as file:
+            file.seek(self._read.get(path, 0))
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._read[path] = self._read.get(path, 0) + len(whole) + len(end)
+        return whole.splitlines()
+
+    def _note(self, line: dict[str, Any]) -> None:
+        if line["what"] == BEGUN:
+            self._changes[line["id"]] = Change(line["id"], line["key"], line["kind"])
+            return
+        change = self._changes[line["id"]]
+        change.told = Told(line["what"])
+        change.revision, change.expires_at, change.problem = line["revision"], line["expires_at"], line["problem"]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributed import truth
 from tests.distributed.deployment import DEADLINE, RELAYS, WORKERS, WRITERS, Deployment
+from tests.distributed.journal import Told
 from tests.parts.consuming import until
-from tests.parts.stack import QUICK, Servers
+from tests.parts.stack import SHARED, Servers
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -31,8 +31,8 @@ BRIEF_WRITES = {"SYNCLINE_WRITE_DEADLINE": "1", "SYNCLINE_CQL__REQUEST_TIMEOUT":
 @pytest.mark.timeout(36_000)
 async def test_each_is_killed_in_turn_and_nothing_acknowledged_is_lost(tmp_path: Path, servers: Servers, *, soak: bool) -> None:
     seed = random.randrange(1 << 30) if soak else 20261122
-    chance, rounds, died = random.Random(seed), 200 if soak else 12, Counter[str]()
-    async with Deployment.open(tmp_path, servers, QUICK) as deployment:
+    chance, rounds, died = random.Random(seed), 200 if soak else 10, Counter[str]()
+    async with Deployment.open(tmp_path, servers, SHARED) as deployment:
         async with deployment.marks_only_go_forward():
             for number in range(rounds):
                 victim = chance.choice(VICTIMS[number % len(VICTIMS)])
@@ -51,7 +51,7 @@ async def test_each_is_killed_in_turn_and_nothing_acknowledged_is_lost(tmp_path:
 
 
 async def test_a_relay_that_froze_past_its_lease_moves_no_mark_back_and_loses_nothing(tmp_path: Path, servers: Servers) -> None:
-    async with Deployment.open(tmp_path, servers, QUICK) as deployment, deployment.marks_only_go_forward():
+    async with Deployment.open(tmp_path, servers, SHARED) as deployment, deployment.marks_only_go_forward():
         await deployment.indexing()
         held = deployment.holders()
         frozen = next(name for name in held.values() if name is not None)
@@ -67,7 +67,7 @@ async def test_a_relay_that_froze_past_its_lease_moves_no_mark_back_and_loses_no
 async def test_kafka_is_away_for_a_while_and_nobody_needs_to_do_anything(tmp_path: Path, servers: Servers) -> None:
     if servers.kafka.own is None:
         pytest.skip("this broker is not ours to stop")
-    async with Deployment.open(tmp_path, servers, QUICK) as deployment, deployment.marks_only_go_forward():
+    async with Deployment.open(tmp_path, servers, SHARED) as deployment, deployment.marks_only_go_forward():
         await deployment.indexing()
         await asyncio.to_thread(servers.kafka.own.kill)
         await asyncio.sleep(OUTAGE)
@@ -82,13 +82,13 @@ async def test_writers_are_told_what_nobody_knows_while_the_storage_stands_still
     """The overlap is the default: a batch that was cut off may surface minutes later."""
     if servers.cql.process is None:
         pytest.skip("only a server of our own may be frozen")
-    settings = {**QUICK, **BRIEF_WRITES}
+    settings = {**SHARED, **BRIEF_WRITES}
     del settings["SYNCLINE_RELAY__LONG_OVERLAP"]
     async with Deployment.open(tmp_path, servers, settings) as deployment:
         await deployment.indexing()
         os.kill(servers.cql.process.pid, signal.SIGSTOP)
         try:
-            await until(lambda: truth.unknown(deployment.journals) > 0, DEADLINE)
+            await until(lambda: deployment.count(Told.UNKNOWN) > 0, DEADLINE)
         finally:
             os.kill(servers.cql.process.pid, signal.SIGCONT)
         await deployment.writing()

@@ -2,33 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 
 from syncline_contracts.identity import Ref
 from syncline_store.document import Row
 from syncline_store.index.points import PointState
 from syncline_store.parts import Parts
-from tests.distributed import journal
 from tests.distributed.journal import Change, Told
 from tests.distributed.writer import DOCUMENTS, NAMESPACE, TENANT
 
 
-def acknowledged(folder: Path) -> int:
-    """How many changes were acknowledged so far."""
-    return sum(change.told is Told.STORED for change in journal.read(folder))
+def count(changes: Collection[Change], told: Told) -> int:
+    """How many changes ended so."""
+    return sum(change.told is told for change in changes)
 
 
-def unknown(folder: Path) -> int:
-    """How many changes have an outcome that nobody knows."""
-    return sum(change.told is Told.UNKNOWN for change in journal.read(folder))
-
-
-def newest(folder: Path) -> dict[str, Change]:
+def newest(changes: Collection[Change]) -> dict[str, Change]:
     """Of each document the newest change that its writer was told of."""
     found: dict[str, Change] = {}
-    for change in journal.read(folder):
-        if change.told is Told.STORED and change.version > found.get(change.key, Change("", "", "")).version:
+    for change in changes:
+        if change.told is Told.STORED and (change.key not in found or change.version > found[change.key].version):
             found[change.key] = change
     return found
 
@@ -38,13 +31,13 @@ async def stored(parts: Parts) -> dict[str, Row]:
     return {row.ref.key: row for row in await parts.engine.documents.read(refs) if row is not None}
 
 
-def assert_kept(folder: Path, rows: dict[str, Row]) -> None:
+def assert_kept(changes: Collection[Change], rows: dict[str, Row]) -> None:
     """Each row is the newest acknowledged change of its document, or a later one whose outcome nobody was told."""
     open_ends: dict[str, list[Change]] = {}
-    for change in journal.read(folder):
+    for change in changes:
         if change.told in (None, Told.UNKNOWN):
             open_ends.setdefault(change.key, []).append(change)
-    promised = newest(folder)
+    promised = newest(changes)
     for key, change in promised.items():
         row = rows.get(key)
         assert row is not None, f"{change} was acknowledged and is not stored"

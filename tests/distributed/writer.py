@@ -21,10 +21,11 @@ from syncline_sync_worker.config import load
 from tests.distributed.journal import Journal, Told
 
 TENANT, NAMESPACE = "acme", ("notes",)
-DOCUMENTS = 240
+DOCUMENTS = 200
 TOGETHER = 4
 """Changes that a writer has under way at once."""
-PAUSE = 0.04
+PAUSE = 0.12
+"""Seconds between two changes of one of them, on average: the machine has more to do than this."""
 HOUR = 3600
 KINDS = ("put", "delete", "touch")
 WEIGHTS = (65, 20, 15)

@@ -51,6 +51,7 @@ def run_mutated(mutation: Mutation, tree: Path) -> subprocess.CompletedProcess[s
     for folder in (*SOURCES, "tests"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=ignore)
     shutil.copy(ROOT / "pyproject.toml", tree)
+    (tree / ".cache").symlink_to(ROOT / ".cache")  # servers' jars
     applied = subprocess.run(
         ["git", "apply", "-p1", str(mutation.patch)], cwd=tree, capture_output=True, text=True, check=False, timeout=60
     )

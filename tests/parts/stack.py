@@ -27,18 +27,19 @@ ENDS = 60.0
 """Seconds that it may take to finish what is under way."""
 QUICK = {
     "SYNCLINE_RELAY__LEASE_LIFE": "3",
-    "SYNCLINE_RELAY__SHARDS_AT_MOST": "3",  # of four: both relays have work
     "SYNCLINE_RELAY__LONG_OVERLAP": "10",  # nothing surfaces later here than a write may take
     "SYNCLINE_RELAY__LONG_EVERY": "1",
     "SYNCLINE_RELAY__CHECKPOINT_EVERY": "0.5",
     "SYNCLINE_RELAY__LONGEST_BACKOFF": "1",
-    "SYNCLINE_KAFKA__CONSUMER__SESSION_TIMEOUT": "6",
+    "SYNCLINE_KAFKA__CONSUMER__SESSION_TIMEOUT": "4",
     "SYNCLINE_KAFKA__CONSUMER__HEARTBEAT": "1",
     "SYNCLINE_KAFKA__CONSUMER__LONGEST_PROBE": "1",
     "SYNCLINE_KAFKA__PRODUCER__PATIENCE": "3",
     "SYNCLINE_KAFKA__REQUEST_TIMEOUT": "5",
 }
 """So that a death is noticed within seconds."""
+SHARED = {**QUICK, "SYNCLINE_RELAY__SHARDS_AT_MOST": "3"}
+"""Of four: two relays both have work."""
 
 
 @dataclass(frozen=True)

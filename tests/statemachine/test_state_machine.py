@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -296,6 +297,7 @@ def test_on_sqlite() -> None:
         explore(runner, World.in_memory, 180)
 
 
+@pytest.mark.timeout(3600)
 def test_on_a_cql_server(*, soak: bool) -> None:
     """A tenant of its own for each example. The server lets no row's life end by the manual clock: `expires_at` alone says so."""
     with asyncio.Runner() as runner:

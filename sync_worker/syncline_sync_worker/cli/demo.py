@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
@@ -27,41 +26,45 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER = "syncline-demo"
 Keep = Annotated[bool, typer.Option("--keep", help="Keep what an earlier demo left, and import over it: unchanged text is not embedded.")]
+OnServers = Annotated[bool, typer.Option("--on-servers", help="Run on the configured servers instead of in a folder.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    examples = ["syncline demo", "syncline demo --data /tmp/try --json"]
+    examples = ["syncline demo", "syncline demo --data /tmp/try --json", "syncline demo --on-servers --config syncline.yaml"]
     command(app, "demo", examples=examples, data=DEFAULT_FOLDER)(demo)
 
 
-async def demo(session: Session, *, keep: Keep = False) -> int:
+async def demo(session: Session, *, keep: Keep = False, on_servers: OnServers = False) -> int:
     """Import text, search it, damage the index, find it, repair it.
 
     Needs nothing but this Python and a minute. Exit code 0 only if what was found is what was done, id by id, and nothing is left.
+
+    With --on-servers, on the servers that file and environment name, whose relays and workers run: in a keyspace without documents.
     """
     from syncline_sync_worker.demo.demo import Demo  # noqa: PLC0415 - qdrant-client takes longer than --help may
+    from syncline_sync_worker.demo.places import place_of  # noqa: PLC0415 - as above
     from syncline_sync_worker.demo.result import Result  # noqa: PLC0415 - as above
 
-    if session.place.store is not None or session.place.index is not None:
-        raise InvalidInput("--store, --index", "the demo works in a folder of its own: give --data instead")
-    configuration = _alone(session.place)
-    folder = configuration.data
+    configuration = session.place.configuration() if on_servers else _alone(session.place)
     result = Result()
-    told = _Told(session.output.out)
+    told = _Told(session.output.out, configuration, on_servers=on_servers)
     if not session.output.json:
-        told.begin(folder)
-    async with aclosing(Demo(folder, configuration, session.output.progress).run(keep=keep)) as run:
+        told.begin()
+    place = place_of(configuration, on_servers=on_servers)
+    async with aclosing(Demo(place, configuration, session.output.progress).run(keep=keep)) as run:
         async for step in run:
             result.add(step)
             if not session.output.json:
                 told.tell(step, result)
-    session.output.result(result.data() | {"data": str(folder)}, lambda _: told.end(result, folder))
+    session.output.result(result.data() | {"data": configuration.where}, lambda _: told.end(result))
     return FINE if result.passed else PARTLY
 
 
 def _alone(place: Place) -> "Configuration":
     """Both sides in the demo's folder and no Kafka, whatever file and environment say of servers."""
+    if place.store is not None or place.index is not None:
+        raise InvalidInput("--store, --index", "the demo works in a folder of its own: give --data instead, or say --on-servers")
     folder = place.configuration({"data": DEFAULT_FOLDER}).data
     return replace(place, data=folder, changes=(*place.changes, "kafka=null")).configuration()
 
@@ -69,13 +72,29 @@ def _alone(place: Place) -> "Configuration":
 class _Told:
     """Prints the steps, numbered, with small tables."""
 
-    def __init__(self, out: Console) -> None:
+    def __init__(self, out: Console, configuration: "Configuration", *, on_servers: bool) -> None:
         self._out = out
+        self._configuration = configuration
+        self._on_servers = on_servers
         self._number = 0
 
-    def begin(self, folder: Path) -> None:
+    def begin(self) -> None:
+        configuration = self._configuration
         self._out.print("\n[bold]Syncline[/] keeps a vector index in step with documents, and proves it.")
-        self._out.print(f"[dim]SQLite, a local Qdrant and a small embedding model, all in {escape(str(folder))}[/]")
+        if not self._on_servers:
+            self._out.print(f"[dim]SQLite, a local Qdrant and a small embedding model, all in {escape(str(configuration.data))}[/]")
+            return
+        for name, where in (("documents", configuration.store), ("events", self._transport), ("index", configuration.index)):
+            self._out.print(f"[dim]{name:>12}[/]  [dim]{escape(where)}[/]")
+
+    @property
+    def _transport(self) -> str:
+        kafka = self._configuration.kafka
+        return "from hand to hand" if kafka is None else f"Kafka at {kafka.bootstrap_servers}"
+
+    @property
+    def _way(self) -> str:
+        return "outbox → relay → Kafka → worker → Qdrant" if self._configuration.kafka is not None else "outbox → relay → handler → Qdrant"
 
     def tell(self, step: "steps.Step", result: "Result") -> None:
         from syncline_sync_worker.demo import steps  # noqa: PLC0415 - loaded by now; --help does without
@@ -84,7 +103,7 @@ class _Told:
             case steps.Stored():
                 self._stored(step)
             case steps.Indexed():
-                self._head("Index", "outbox → relay → handler → Qdrant", step.seconds)
+                self._head("Index", self._way, step.seconds)
                 self._out.print(f"   {step.documents:,} documents in {step.points:,} passages, each with its vector")
             case steps.Answered(answers, seconds):
                 self._head("Search", "by meaning", seconds)
@@ -112,13 +131,15 @@ class _Told:
             case _:
                 assert_never(step)
 
-    def end(self, result: "Result", folder: Path) -> None:
+    def end(self, result: "Result") -> None:
         seconds = result.data()["seconds"]
         verdict = f"[bold green]Done[/] in {seconds:.0f} s." if result.passed else "[bold red]Something did not hold: see above.[/]"
+        if self._on_servers:
+            self._out.print(f"\n{verdict}\n")
+            return
         self._out.print(f"\n{verdict} The data is still there, try it:\n")
-        self._out.print(
-            f'   [cyan]{escape(_program())} search "how do I compress a file" --data {escape(str(folder))}[/]\n', soft_wrap=True
-        )
+        folder = escape(str(self._configuration.data))
+        self._out.print(f'   [cyan]{escape(_program())} search "how do I compress a file" --data {folder}[/]\n', soft_wrap=True)
 
     def _head(self, name: str, how: str, seconds: float | None = None) -> None:
         self._number += 1

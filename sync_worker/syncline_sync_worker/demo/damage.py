@@ -2,10 +2,9 @@
 
 import random
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from qdrant_client import QdrantClient, models
@@ -14,8 +13,11 @@ from syncline_contracts.drift import DriftKind
 from syncline_contracts.identity import Ref, point_id
 from syncline_store.index.points import VECTOR, Field
 
+RawClient = Callable[[], AbstractContextManager[QdrantClient]]
 EACH = 5
 """Documents that are damaged in each way."""
+HOUR = 3_600_000_000
+"""The age of a document that never was, in µs: on servers a young one's row might yet surface, and is waited for (protocol, step 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +37,15 @@ class Photo:
     deleted: Sequence[models.PointStruct] = field(repr=False)
 
 
-@contextmanager
-def raw_client(folder: Path) -> Iterator[QdrantClient]:
-    """Open the index's folder as anybody could; Syncline must have closed it."""
-    client = QdrantClient(path=str(folder))
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def photograph(folder: Path, collection: str, edited: Sequence[Ref], deleted: Sequence[Ref]) -> Photo:
+def photograph(raw: RawClient, collection: str, edited: Sequence[Ref], deleted: Sequence[Ref]) -> Photo:
     """Keep the points of documents that are about to change, to put them back later."""
-    with raw_client(folder) as client:
+    with raw() as client:
         return Photo(_points(client, collection, edited), _points(client, collection, deleted))
 
 
-def damage(folder: Path, collection: str, photo: Photo, *, stranger: Ref, seed: int = 0) -> list[Damage]:
+def damage(raw: RawClient, collection: str, photo: Photo, *, stranger: Ref, seed: int = 0) -> list[Damage]:
     """Do six kinds of damage to different documents, and say what was done to which."""
-    with raw_client(folder) as client:
+    with raw() as client:
         return _Vandal(client, collection, seed).do_all(photo, stranger)
 
 
@@ -95,6 +87,7 @@ class _Vandal:
     def _put_orphans(self, points: Sequence[models.PointStruct], stranger: Ref) -> Damage:
         like = points[0]
         payload = {**(like.payload or {}), Field.DOCUMENT: str(stranger.document), Field.KEY: stranger.key}
+        payload[Field.REVISION] -= HOUR
         unknown = models.PointStruct(id=point_id(stranger.document, 0), vector=like.vector, payload=payload)
         self._client.upsert(self._collection, [*points, unknown])
         return Damage(DriftKind.ORPHAN, "deleted documents put back, and one that never was", _documents([*points, unknown]))

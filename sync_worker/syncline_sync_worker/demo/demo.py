@@ -6,16 +6,15 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from syncline_contracts.drift import DriftKind, DriftReport
-from syncline_contracts.errors import ConfigurationError, IndexLocked
+from syncline_contracts.errors import ConfigurationError
 from syncline_contracts.identity import Ref
 from syncline_sync_worker.app import App, open_app
 from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.demo.corpus import LIBRARY, TOPICS, corpus
-from syncline_sync_worker.demo.damage import EACH, Photo, damage, photograph, raw_client
-from syncline_sync_worker.demo.folder import claim
+from syncline_sync_worker.demo.damage import EACH, Photo, damage, photograph
+from syncline_sync_worker.demo.places import Place
 from syncline_sync_worker.demo.questions import QUESTIONS
 from syncline_sync_worker.demo.steps import Answer, Answered, Changed, Checked, Damaged, Indexed, Repaired, Step, Stored
 from syncline_sync_worker.imports import Item, Problem
@@ -32,10 +31,10 @@ _SHORT = 600
 
 
 class Demo:
-    """One run in one folder. `run` yields the steps as they are done; between them nothing is open."""
+    """One run in one place. `run` yields the steps as they are done; between them nothing is open."""
 
-    def __init__(self, folder: Path, settings: Configuration, progress: Progress) -> None:
-        self._folder = folder
+    def __init__(self, place: Place, settings: Configuration, progress: Progress) -> None:
+        self._place = place
         self._settings = settings
         self._progress = progress
         self._written = 0
@@ -43,8 +42,8 @@ class Demo:
         self._delete: list[Item] = []
 
     async def run(self, *, keep: bool = False) -> AsyncGenerator[Step, None]:
-        """Do it all. Raises ConfigurationError for a folder that is not a demo's."""
-        anew = await asyncio.to_thread(claim, self._folder, keep=keep, unused=self._refuse_if_held)
+        """Do it all. Raises ConfigurationError for a place that is not a demo's."""
+        anew = await self._place.prepare(keep=keep)
         async with open_app(self._settings) as app:
             yield await self._store(app, anew=anew)
             yield await self._index(app)
@@ -83,7 +82,7 @@ class Demo:
     async def _index(self, app: App) -> Indexed:
         began = time.monotonic()
         with self._progress("indexing", self._written) as advance:
-            await app.in_step(advance)
+            await self._place.follow(app, advance)
         documents, points = await app.indexed()
         return Indexed(documents, points, time.monotonic() - began)
 
@@ -104,28 +103,18 @@ class Demo:
         for item in self._delete:
             await view.delete(item.namespace, item.key)
         with self._progress("indexing", EACH * 2) as advance:
-            await app.in_step(advance, settle=True)
+            await self._place.follow(app, advance, settle=True)
         return Changed(len(self._edit), len(self._delete), time.monotonic() - began)
 
-    def _refuse_if_held(self) -> None:
-        if not self._index_folder.is_dir():
-            return
-        try:
-            with raw_client(self._index_folder):
-                return
-        except RuntimeError:
-            raise IndexLocked(f"another process works in {self._folder}: end it, or name another folder with --data") from None
-
     def _photograph(self) -> Photo:
-        return photograph(self._index_folder, self._settings.collection, _refs(self._edit), _refs(self._delete))
+        return photograph(self._place.raw, self._settings.collection, _refs(self._edit), _refs(self._delete))
 
     def _damage(self, photo: Photo) -> Damaged:
         stranger = Ref(TENANT, LIBRARY, "never.written")
-        return Damaged(damage(self._index_folder, self._settings.collection, photo, stranger=stranger))
+        return Damaged(damage(self._place.raw, self._settings.collection, photo, stranger=stranger))
 
     async def _check(self, app: App) -> tuple[Checked, DriftReport]:
         began = time.monotonic()
-        await app.in_step()
         reconciler = await app.reconciler(_CAREFUL)
         with self._progress("comparing", None):
             report = await reconciler.check(sample=1.0)
@@ -146,12 +135,9 @@ class Demo:
         began = time.monotonic()
         reconciler = await app.reconciler(_CAREFUL)
         repaired = await reconciler.repair(report)
-        await app.in_step()
+        with self._progress("indexing", repaired.repaired) as advance:
+            await self._place.follow(app, advance)
         return Repaired(repaired.repaired, time.monotonic() - began)
-
-    @property
-    def _index_folder(self) -> Path:
-        return Path(self._settings.index.removeprefix("path:"))
 
 
 def _refs(items: list[Item]) -> list[Ref]:
