@@ -16,8 +16,9 @@ from typing import Any
 from syncline_contracts.revision import Clock
 from syncline_store import open_store
 from syncline_store.document import canonical
+from syncline_store.engines.columns import encoded
 from syncline_store.engines.cql import open_cql
-from syncline_store.engines.cql.partition import bucket, encoded
+from syncline_store.engines.cql.partition import bucket
 from syncline_store.tenant import TenantView
 from tests.benchmarks.cql_raw import BUCKETS, TENANT, Raw
 from tests.benchmarks.figure import Figure

@@ -12,6 +12,7 @@ import pytest
 
 from syncline_contracts.errors import ConfigurationError, SchemaTooNew
 from syncline_contracts.revision import Clock
+from syncline_store.engines.migration import Migration
 from syncline_store.engines.protocol import Pos
 from syncline_store.engines.sqlite import migrations, open_sqlite
 from tests.parts.writes import ref, write
@@ -97,10 +98,8 @@ async def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch
     path = tmp_path / "documents.db"
     await (await open_sqlite(str(path), clock=Clock())).aclose()
     shipped = migrations.migrations()
-    broken = migrations.Migration(2, "0002_broken", "CREATE TABLE half (a);\nCREATE TABLE half (a);\n")
-    mended = migrations.Migration(
-        2, "0002_mended", "-- one; with a semicolon in its comment\nCREATE TABLE half (a);\nCREATE INDEX h ON half (a);\n"
-    )
+    broken = Migration(2, "0002_broken", "CREATE TABLE half (a);\nCREATE TABLE half (a);\n")
+    mended = Migration(2, "0002_mended", "-- one; with a semicolon in its comment\nCREATE TABLE half (a);\nCREATE INDEX h ON half (a);\n")
     monkeypatch.setattr(migrations, "migrations", lambda: (*shipped, broken))
     with pytest.raises(Exception, match="half"):
         await open_sqlite(str(path), clock=Clock())

@@ -8,8 +8,8 @@ from typing import Any
 from syncline_contracts.dead_letter import Closed, DeadLetter
 from syncline_contracts.errors import StorageUnavailable
 from syncline_contracts.revision import Clock
+from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cql.dialects import IN_VALUES
-from syncline_store.engines.cql.partition import decoded, encoded
 from syncline_store.engines.cql.session import CqlSession, Statement
 from syncline_store.engines.cql.statements import dead_letters as statements
 from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor

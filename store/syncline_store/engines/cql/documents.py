@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
+from syncline_store.engines.columns import encoded
 from syncline_store.engines.cql import heads
 from syncline_store.engines.cql.estimate import estimate
 from syncline_store.engines.cql.listing import Listing
 from syncline_store.engines.cql.namespaces import CqlNamespaces
 from syncline_store.engines.cql.outbox import CqlOutbox
-from syncline_store.engines.cql.partition import LONGEST_KEY, bucket, encoded, segment
+from syncline_store.engines.cql.partition import LONGEST_KEY, bucket, segment
 from syncline_store.engines.cql.reading import Partition, Reading
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.writing import Writing

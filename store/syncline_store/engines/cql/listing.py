@@ -6,8 +6,8 @@ from heapq import heapify, heappop, heapreplace
 
 from syncline_contracts.identity import Namespace
 from syncline_store.document import Row
+from syncline_store.engines.columns import encoded
 from syncline_store.engines.cql.namespaces import CqlNamespaces
-from syncline_store.engines.cql.partition import encoded
 from syncline_store.engines.cql.rows import row_of
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import documents as statements

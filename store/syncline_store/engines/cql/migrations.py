@@ -4,19 +4,16 @@ A schema change knows no transaction: each statement of a migration can be run a
 """
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from string import Template
 
-from syncline_contracts.errors import ConfigurationError, SchemaTooNew, StorageUnavailable
+from syncline_contracts.errors import StorageUnavailable
 from syncline_store.engines.cql.dialects import CASSANDRA, SCYLLADB, TELL, Dialect
 from syncline_store.engines.cql.session import CqlSession, Statement
+from syncline_store.engines.migration import Migration, lacking, shipped
 
 _KEYSPACE = "CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}"
 _MADE = "CREATE TABLE IF NOT EXISTS {keyspace}.schema_migrations (version int PRIMARY KEY, name text, checksum text, applied_at bigint)"
@@ -34,31 +31,9 @@ LOCK_LIFE = 120
 _PAUSE = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One file of the folder schema/. The checksum is of its text as it is shipped, the same for every server."""
-
-    version: int
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        """Tells an edited migration from the one that was applied."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-    def statements(self, dialect: Dialect, **values: str) -> list[str]:
-        """What one server is to run."""
-        lines = [line.partition("--")[0].rstrip() for line in self.text.splitlines()]
-        filled = Template("\n".join(lines)).substitute(values, tombstones_by_time=dialect.tombstones_by_time)
-        return [statement.strip() for statement in filled.split(";") if statement.strip()]
-
-
-@cache
 def migrations() -> tuple[Migration, ...]:
     """All that this version ships, in order."""
-    found = (entry for entry in files("syncline_store.engines.cql").joinpath("schema").iterdir() if entry.name.endswith(".cql"))
-    return tuple(sorted((_migration(entry.name, entry.read_text()) for entry in found), key=lambda migration: migration.version))
+    return shipped("syncline_store.engines.cql", ".cql")
 
 
 async def migrate(session: CqlSession, now: int) -> None:
@@ -69,8 +44,8 @@ async def migrate(session: CqlSession, now: int) -> None:
     await _prepare_ground(session)
     async with _locked(session):
         for migration in await missing(session):
-            for statement in migration.statements(
-                dialect, keyspace=session.settings.keyspace, outbox_life=str(session.settings.outbox_life)
+            for statement in statements(
+                migration, dialect, keyspace=session.settings.keyspace, outbox_life=str(session.settings.outbox_life)
             ):
                 await session.define(statement)
             await session.run(_RECORD, migration.version, migration.name, migration.checksum, now)
@@ -78,21 +53,9 @@ async def migrate(session: CqlSession, now: int) -> None:
 
 async def missing(session: CqlSession) -> list[Migration]:
     """What is still to be applied. Raises SchemaTooNew, and ConfigurationError for a migration that was applied with another text."""
-    known = {migration.version: migration for migration in migrations()}
     tables = {name for (name,) in await session.define(_TABLES.format(keyspace=session.settings.keyspace))}
     applied = dict(await session.run(_APPLIED)) if "schema_migrations" in tables else {}
-    for version, checksum in applied.items():
-        if version not in known:
-            raise SchemaTooNew(
-                f"{session.settings.name} was migrated to schema {version} by a newer Syncline (this one knows {max(known)}): "
-                "upgrade this process, or name another keyspace"
-            )
-        if known[version].checksum != checksum:
-            raise ConfigurationError(
-                f"{session.settings.name}: migration {known[version].name} was applied with another text than this Syncline ships: "
-                "run the Syncline version that migrated it"
-            )
-    return [migration for version, migration in known.items() if version not in applied]
+    return lacking(migrations(), applied, session.settings.name, "name another keyspace")
 
 
 async def _prepare_ground(session: CqlSession) -> None:
@@ -124,6 +87,8 @@ async def _is_ours(session: CqlSession, owner: str) -> bool:
     return bool(applied) or owner in row
 
 
-def _migration(filename: str, text: str) -> Migration:
-    number, _, _ = filename.partition("_")
-    return Migration(int(number), filename.removesuffix(".cql"), text)
+def statements(migration: Migration, dialect: Dialect, **values: str) -> list[str]:
+    """What one server is to run."""
+    lines = [line.partition("--")[0].rstrip() for line in migration.text.splitlines()]
+    filled = Template("\n".join(lines)).substitute(values, tombstones_by_time=dialect.tombstones_by_time)
+    return [statement.strip() for statement in filled.split(";") if statement.strip()]

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 
 from syncline_contracts.identity import Namespace
+from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cql.bounded import Bounded
-from syncline_store.engines.cql.partition import decoded, encoded
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import namespaces as statements
 from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor

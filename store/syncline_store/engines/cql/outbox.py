@@ -10,8 +10,8 @@ from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, BoundStateme
 
 from syncline_contracts.errors import StorageUnavailable
 from syncline_contracts.event import ChangeEvent, Kind
+from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cql.bounded import Bounded
-from syncline_store.engines.cql.partition import decoded, encoded
 from syncline_store.engines.cql.position import MINUTE, Positions, floor, position
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import outbox as statements

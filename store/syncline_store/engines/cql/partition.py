@@ -7,17 +7,12 @@ from zlib import crc32
 
 from cassandra.metadata import Murmur3Token
 
-from syncline_contracts.identity import decode_namespace, encode_namespace
-
 LONGEST_KEY = 65_535
 """Bytes; the servers refuse a longer one."""
 SEGMENT_SHIFT = 52
 """A segment is the top 12 of a token's 64 bits."""
 LOWEST = -(1 << 63)
 """The least token."""
-
-encoded = lru_cache(maxsize=10_000)(encode_namespace)
-decoded = lru_cache(maxsize=10_000)(decode_namespace)
 
 
 def bucket(key: str, buckets: int) -> int:

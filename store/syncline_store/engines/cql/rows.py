@@ -4,7 +4,7 @@ from typing import Any
 
 from syncline_contracts.identity import Ref
 from syncline_store.document import Row
-from syncline_store.engines.cql.partition import decoded
+from syncline_store.engines.columns import decoded
 
 
 def row_of(columns: tuple[Any, ...]) -> Row | None:

@@ -14,10 +14,11 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement
 
 from syncline_contracts.errors import ConfigurationError, SynclineError
 from syncline_store.document import Write
+from syncline_store.engines.columns import encoded
 from syncline_store.engines.cql.errors import did_nothing, is_invalid, unfit
 from syncline_store.engines.cql.namespaces import CqlNamespaces
 from syncline_store.engines.cql.outbox import TOO_SLOW, CqlOutbox, Place
-from syncline_store.engines.cql.partition import LONGEST_KEY, bucket, encoded
+from syncline_store.engines.cql.partition import LONGEST_KEY, bucket
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements import documents as statements
 from syncline_store.engines.protocol import NamespaceSettings, Refused, Stored, Unknown, WriteOutcome

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from syncline_contracts.errors import InvalidDocument
 from syncline_contracts.identity import Namespace, Ref, encode_namespace
 from syncline_store.document import Row, Write
+from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
 from syncline_store.engines.protocol import Grouping, Heads, Page, Refused, Stored, Unknown, WriteOutcome
 from syncline_store.engines.sqlite import heads
 from syncline_store.engines.sqlite.connection import Connections
 from syncline_store.engines.sqlite.errors import is_outage, primary_code, unavailable
-from syncline_store.engines.sqlite.outbox import TOO_SLOW, Columns, SqliteOutbox, decoded, encoded, event_columns, watch
+from syncline_store.engines.sqlite.outbox import TOO_SLOW, Columns, SqliteOutbox, event_columns, watch
 from syncline_store.engines.sqlite.position import Positions
 
 _COLUMNS = "tenant, namespace, key, revision, expires_at, deleted, content_hash, write_id, index_spec, created_at, updated_at, value"

@@ -1,17 +1,15 @@
 """Heads in packed columns. The segment is the top of the document's id, so the index by id walks segments in order."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, overload
+from collections.abc import AsyncIterator
 
 import numpy as np
 import numpy.typing as npt
 
 from syncline_contracts.identity import Ref
-from syncline_store.document import INDEX_NOT
+from syncline_store.engines.columns import Refs, packed
 from syncline_store.engines.protocol import Heads
 from syncline_store.engines.sqlite.lane import Lane
-from syncline_store.engines.sqlite.outbox import decoded
 
 _SEGMENT_SHIFT = 52
 """A segment is the top 12 of the first 64 bits."""
@@ -23,8 +21,6 @@ SELECT document, content_hash, revision, expires_at, deleted, index_spec, tenant
 FROM documents
 WHERE document > ? AND document < ?
 ORDER BY document LIMIT ?"""
-
-Columns = tuple[Any, ...]
 
 
 def segment(ref: Ref) -> int:
@@ -55,41 +51,18 @@ def _block(connection: sqlite3.Connection, after: bytes, end: bytes, block: int)
     if not rows:
         return None
     documents, hashes, revisions, expires_at, deleted, specs, tenants, namespaces, keys = zip(*rows, strict=True)
-    ids = _pairs(documents)
-    heads = Heads(
-        refs=_Refs(tenants, namespaces, keys),
-        ids=ids,
-        content_hashes=_pairs(hashes),
-        revisions=np.array(revisions, dtype=np.int64),
-        expires_at=np.array(expires_at, dtype=np.int64),
-        deleted=np.array(deleted, dtype=np.bool_),
-        indexed=np.array([spec != INDEX_NOT for spec in specs], dtype=np.bool_),
-        segments=(ids[:, 0] >> np.uint64(_SEGMENT_SHIFT)).astype(np.int16),
+    heads = packed(
+        Refs(tenants, namespaces, keys),
+        documents=documents,
+        hashes=hashes,
+        revisions=revisions,
+        expires_at=expires_at,
+        deleted=deleted,
+        specs=specs,
+        segments=_segments,
     )
     return heads, documents[-1]
 
 
-def _pairs(values: Sequence[bytes]) -> npt.NDArray[np.uint64]:
-    """16 bytes each as two big-endian numbers."""
-    return np.frombuffer(b"".join(values), dtype=">u8").reshape(-1, 2).astype(np.uint64)
-
-
-class _Refs(Sequence[Ref]):
-    """Refs that are made when they are looked at: a walk looks at few."""
-
-    def __init__(self, tenants: Sequence[str], namespaces: Sequence[str], keys: Sequence[str]) -> None:
-        self._tenants = tenants
-        self._namespaces = namespaces
-        self._keys = keys
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @overload
-    def __getitem__(self, at: int) -> Ref: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Ref]: ...
-    def __getitem__(self, at: int | slice) -> Ref | Sequence[Ref]:
-        if isinstance(at, slice):
-            return _Refs(self._tenants[at], self._namespaces[at], self._keys[at])
-        return Ref(self._tenants[at], decoded(self._namespaces[at]), self._keys[at])
+def _segments(ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    return ids[:, 0] >> np.uint64(_SEGMENT_SHIFT)

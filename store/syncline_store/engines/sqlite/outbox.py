@@ -5,13 +5,12 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from itertools import count
 from typing import Any
 
 from syncline_contracts.errors import StorageUnavailable
 from syncline_contracts.event import ChangeEvent, Kind
-from syncline_contracts.identity import decode_namespace, encode_namespace
+from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.protocol import OutboxRow, Pos
 from syncline_store.engines.sqlite.connection import Connections, transaction
 from syncline_store.engines.sqlite.position import Positions
@@ -32,9 +31,6 @@ WHERE shard = ? AND (at, tie) > (?, ?) AND (at, tie) <= (?, ?)
 ORDER BY at, tie LIMIT ?"""
 
 Columns = tuple[Any, ...]
-
-encoded = lru_cache(maxsize=10_000)(encode_namespace)
-decoded = lru_cache(maxsize=10_000)(decode_namespace)
 
 
 class SqliteOutbox:
