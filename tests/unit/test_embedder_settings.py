@@ -1,5 +1,6 @@
 """An embedder is named by the settings, and what is missing or wrong is said before anything connects."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,13 @@ def test_an_extra_that_is_not_installed_is_named() -> None:
     settings = store_settings(embedder="sentence-transformers:all-MiniLM-L6-v2", embedding={"dimensions": 384})
     with pytest.raises(ConfigurationError, match=r"pip install 'syncline-store\[sentence-transformers\]'"):
         build_embedder(settings)
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    page = (Path(__file__).resolve().parent.parent.parent / "docs" / "embedders.md").read_text()
+    table = page.partition("| setting | default |")[2].partition("\n\n")[0]
+    documented = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(documented) == sorted(EmbeddingSettings.model_fields)
 
 
 async def test_a_store_indexes_and_searches_through_an_endpoint_and_closes_what_it_opened() -> None:
