@@ -1,6 +1,7 @@
 """What the doctor says of what it sees: each verdict on both sides of its limit, and a failure that hides nothing else."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,14 @@ async def test_a_part_that_fails_hides_neither_its_findings_nor_the_others(
     assert (first.level, failed.level, failed.check) == (OK, FAIL, check)
     assert said in failed.said
     assert examined["index"][0].level is OK
+
+
+def test_every_check_is_documented_and_no_other() -> None:
+    root = Path(__file__).parents[2]
+    section = (root / "docs" / "cli.md").read_text().partition("## Doctor")[2].partition("\n## ")[0]
+    checks = [line.split("|")[2] for line in section.splitlines() if line.startswith("|")]
+    documented = {check for cell in checks for check in re.findall(r"`([a-z -]+?)(?: NAME)?`", cell)}
+    documented |= set(re.findall(r"`([a-z]+)` \(", section.rpartition("|")[2]))
+    code = "\n".join(path.read_text() for path in (root / "sync_worker" / "syncline_sync_worker" / "doctor").glob("*.py"))
+    written = set(re.findall(r'\b(?:ok|warn|fail)\(\s*"([a-z -]+)"', code))
+    assert documented - {"topic"} == written - {"settings"}, "'settings' is the line that says there are none"
