@@ -171,6 +171,18 @@ async def test_nothing_is_asked_of_a_closed_one(server: EmbeddingServer, embedde
     assert len(server.asked) == 1
 
 
+async def test_closing_ends_what_is_under_way(server: EmbeddingServer, open_embedder: Opener) -> None:
+    embedder = open_embedder(concurrency=1)
+    server.always = hanging()
+    asking = [asyncio.create_task(embedder.embed_documents([text])) for text in TEXTS[:3]]
+    async with asyncio.timeout(5):
+        while not server.asked:  # noqa: ASYNC110 - the endpoint is on another thread
+            await asyncio.sleep(0.01)
+        await embedder.aclose()
+        errors = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(error) for error in errors} == {EmbedderUnavailable}
+
+
 # ------------------------------------------------------------------ secrets
 
 
@@ -244,6 +256,12 @@ async def test_requests_keep_their_bounds(server: EmbeddingServer, open_embedder
     assert max(len(asked.texts) for asked in server.asked) == 4
     assert len(server.asked) == 25
     assert server.busiest == 3
+
+
+async def test_what_is_no_text_is_refused_before_anything_is_sent(server: EmbeddingServer, open_embedder: Opener) -> None:
+    with pytest.raises(DocumentRefused, match="surrogates"):
+        await open_embedder(max_batch=1).embed_documents(["a", "b", "\ud800"])
+    assert server.asked == []
 
 
 async def test_one_request_that_fails_ends_the_others(server: EmbeddingServer, open_embedder: Opener) -> None:

@@ -72,7 +72,7 @@ class OpenAIEmbedder:
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """float32[n, dimensions]. One request that fails ends the others."""
-        pieces = batches(texts, self._settings.max_batch, self._settings.max_batch_tokens)
+        pieces = list(batches(texts, self._settings.max_batch, self._settings.max_batch_tokens))  # all are checked before one is sent
         parts = await _together([self._embed(piece, self._documents) for piece in pieces])
         return np.concatenate([np.empty((0, self._dimensions), np.float32), *parts])
 
@@ -110,7 +110,7 @@ class OpenAIEmbedder:
                 raise error
 
     async def _answer(self, texts: Sequence[str], side: _Side) -> Answer:
-        """In base64, a quarter of the bytes and no numbers to parse; in floats if that, and not the texts, was what is refused."""
+        """In base64, half the bytes and no numbers to parse; in floats if that, and not the texts, was what is refused."""
         if self._base64 is not None:
             return await self._endpoint.ask(self._body(texts, side, in_base64=self._base64))
         answer = await self._endpoint.ask(self._body(texts, side, in_base64=True))
