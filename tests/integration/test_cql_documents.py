@@ -1,7 +1,11 @@
 """What the CQL engine does beyond the contract: sizes, lives, tokens, and the servers' order."""
 
+import asyncio
 import random
 
+import pytest
+
+from syncline_contracts.errors import StorageUnavailable
 from syncline_contracts.event import Kind
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import NEVER, now_us
@@ -182,3 +186,39 @@ async def test_large_documents_are_estimated_without_reading_them_all(opening: O
     engine = await opening()
     await engine.documents.write([write(ref(f"n{n}", (f"ns{n % 50}",)), 64) for n in range(1_000)])
     assert await engine.documents.estimate() == 1_000
+
+
+# ------------------------------------------------------------------ reads that are shared
+
+
+async def test_a_key_that_no_server_takes_spoils_nobody_elses_read(opening: Opening) -> None:
+    engine = await opening()
+    await engine.documents.write([write(ref(f"n{n}"), 64) for n in range(20)])
+    wanted = [ref("k" * 70_000), *(ref(f"n{n}") for n in range(20)), ref("absent"), ref("n1", ("never",))]
+    found = await asyncio.gather(*(one(engine, each) for each in wanted))
+    assert [row and row.ref.key for row in found] == [None, *(f"n{n}" for n in range(20)), None, None]
+
+
+async def test_a_get_sees_what_was_written_before_it_whoever_reads_meanwhile(opening: Opening) -> None:
+    """A shared read is one that begins after each of those who share it has asked."""
+    engine = await opening()
+
+    async def reads_its_writes(number: int) -> None:
+        for revision in range(64, 64 * 20, 64):
+            await engine.documents.write([write(ref(f"n{number}"), revision)])
+            row = await one(engine, ref(f"n{number}"))
+            assert row is not None
+            assert row.revision == revision
+
+    await asyncio.gather(*(reads_its_writes(number) for number in range(32)))
+
+
+async def test_closing_answers_the_reads_under_way(opening: Opening) -> None:
+    engine = await opening()
+    await engine.documents.write([write(ref(f"n{n}"), 64) for n in range(50)])
+    reads = [asyncio.create_task(one(engine, ref(f"n{n}"))) for n in range(50)]
+    await asyncio.sleep(0)
+    await engine.aclose()
+    assert all(await asyncio.gather(*reads))
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await one(engine, ref("n1"))

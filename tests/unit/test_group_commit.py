@@ -16,7 +16,9 @@ DEADLINE = 5.0
 class Storage:
     """Writes when it is let; keeps the groups it was given."""
 
-    def __init__(self, *, open_: bool = True) -> None:
+    def __init__(self, *, open_: bool = True, limit: int = 1) -> None:
+        self.limit = limit
+        self.most = 0
         self.groups: list[list[str]] = []
         self.gate = asyncio.Event()
         self.started = asyncio.Event()
@@ -27,7 +29,8 @@ class Storage:
 
     async def write(self, items: Sequence[str]) -> Sequence[str]:
         self.at_once += 1
-        assert self.at_once == 1, "one write is in flight at a time"
+        self.most = max(self.most, self.at_once)
+        assert self.at_once <= self.limit, "no more writes are in flight than the storage takes at once"
         self.groups.append(list(items))
         self.started.set()
         try:
@@ -41,7 +44,7 @@ class Storage:
 
 
 def commits(storage: Storage, *, max_items: int = 100, max_bytes: int = 1_000) -> GroupCommit[str, str]:
-    return GroupCommit(storage.write, max_items=max_items, max_bytes=max_bytes, size_of=len)
+    return GroupCommit(storage.write, max_items=max_items, max_bytes=max_bytes, size_of=len, at_once=storage.limit)
 
 
 async def in_flight(storage: Storage, group: GroupCommit[str, str], *items: str) -> list[asyncio.Task[str]]:
@@ -77,6 +80,55 @@ async def test_callers_that_come_back_share_the_next_write() -> None:
 
     await asyncio.gather(*(client(name) for name in "abcdefgh"))
     assert [len(each) for each in storage.groups] == [8] * 10
+
+
+async def test_where_there_is_room_a_group_does_not_wait_for_the_one_in_flight() -> None:
+    storage = Storage(open_=False, limit=2)
+    group = commits(storage, max_items=3)
+    tasks = await in_flight(storage, group, "a", "b")
+    await asyncio.sleep(0)
+    assert storage.groups == [["a"], ["b"]]
+    tasks += [asyncio.create_task(group.submit(item)) for item in "cdefg"]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert storage.groups == [["a"], ["b"]], "both places are taken"
+    storage.gate.set()
+    assert await asyncio.gather(*tasks) == list("ABCDEFG")
+    assert storage.groups[2:] == [["c", "d", "e"], ["f", "g"]]
+
+
+async def test_many_that_come_at_once_fill_every_place_with_full_groups() -> None:
+    storage = Storage(open_=False, limit=3)
+    group = commits(storage, max_items=4)
+    tasks = [asyncio.create_task(group.submit(item)) for item in "abcdefghijklmn"]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert [len(each) for each in storage.groups] == [4, 4, 4]
+    storage.gate.set()
+    await asyncio.gather(*tasks)
+    assert [len(each) for each in storage.groups] == [4, 4, 4, 2]
+
+
+async def test_callers_that_come_back_to_several_places_keep_sharing() -> None:
+    storage = Storage(limit=4)
+    group = commits(storage, max_items=16)
+
+    async def client(name: str) -> None:
+        for _ in range(10):
+            assert await group.submit(name) == name.upper()
+
+    await asyncio.gather(*(client(name) for name in "abcdefgh"))
+    assert [len(each) for each in storage.groups] == [8] * 10, "one group of all, not one for each place"
+
+
+async def test_it_says_when_there_is_nothing_left_to_do() -> None:
+    storage, ended = Storage(), asyncio.Event()
+    group: GroupCommit[str, str] = GroupCommit(storage.write, max_items=2, max_bytes=9, size_of=len, idle=ended.set)
+    await asyncio.gather(*(group.submit(item) for item in "abc"))
+    await asyncio.wait_for(ended.wait(), DEADLINE)
+    ended.clear()
+    assert await group.submit("d") == "D", "it can be used again"
+    await asyncio.wait_for(ended.wait(), DEADLINE)
 
 
 async def test_groups_are_bounded_by_count_and_bytes() -> None:
@@ -154,6 +206,18 @@ async def test_closing_writes_what_was_taken_and_takes_nothing_more() -> None:
     await group.aclose()
 
 
+async def test_closing_waits_for_every_write_in_flight() -> None:
+    storage = Storage(open_=False, limit=3)
+    group = commits(storage, max_items=1)
+    tasks = await in_flight(storage, group, *"abcde")
+    closing = asyncio.create_task(group.aclose())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    storage.gate.set()
+    await asyncio.wait_for(closing, DEADLINE)
+    assert [task.result() for task in tasks] == list("ABCDE")
+
+
 async def test_closing_an_idle_one_returns() -> None:
     await commits(Storage()).aclose()
 
@@ -173,9 +237,12 @@ async def test_a_loop_that_ends_leaves_no_caller_waiting() -> None:
     clients=st.lists(st.lists(st.tuples(st.integers(0, 3), st.text("ab", min_size=1, max_size=5)), max_size=4), min_size=1, max_size=6),
     max_items=st.integers(1, 4),
     max_bytes=st.integers(1, 8),
+    limit=st.integers(1, 3),
 )
-async def test_each_item_is_written_once_and_answered(clients: list[list[tuple[int, str]]], max_items: int, max_bytes: int) -> None:
-    storage = Storage()
+async def test_each_item_is_written_once_and_answered(
+    clients: list[list[tuple[int, str]]], max_items: int, max_bytes: int, limit: int
+) -> None:
+    storage = Storage(limit=limit)
     group = commits(storage, max_items=max_items, max_bytes=max_bytes)
 
     async def client(items: list[tuple[int, str]]) -> None:
