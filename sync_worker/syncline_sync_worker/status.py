@@ -1,9 +1,10 @@
 """How things stand: what each side holds, what is still to be published, what could not be indexed."""
 
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from syncline_contracts.errors import IndexLocked
+from syncline_contracts.errors import IndexLocked, Unavailable
 from syncline_contracts.identity import SEGMENTS
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine, Pos
@@ -22,30 +23,42 @@ class Status:
     documents: int
     """Living documents; where there are very many, an estimate that counts deleted ones too."""
     points: int | None
-    """Points in the index, tombstones included; None while another process holds a local index."""
+    """Points in the index, tombstones included; None while another process holds a local index, or where it does not answer."""
     backlog: int
     """Events that no checkpoint has passed. While a relay runs, those of the last few seconds are published already."""
     oldest_unpublished: float | None
     """The age in seconds of the oldest of them."""
     unhandled: int | None
-    """Published events that the workers have not handled yet; None where there is no Kafka."""
+    """Published events that the workers have not handled yet; None where there is no Kafka, or where it does not answer."""
     dead_letters: int
     model: str
+    problems: Sequence[str]
+    """Why points or unhandled events could not be counted: a part that does not answer hides nothing of the others."""
 
 
 async def read_status(parts: Parts, configuration: Configuration) -> Status:
-    """Read it, without changing anything. Raises Unavailable, ConfigurationError."""
+    """Read it, without changing anything. Raises StorageUnavailable, ConfigurationError."""
+    problems: list[str] = []
     engine, now = parts.engine, parts.clock.now()
     backlog, oldest = await read_backlog(engine, now, life=int(configuration.relay.outbox_life * 1e6))
     return Status(
         documents=await _documents(engine, now),
-        points=await _points(parts),
+        points=await _or_told(_points(parts), problems),
         backlog=backlog,
         oldest_unpublished=None if oldest is None else max(0, now - oldest) / 1e6,
-        unhandled=await _unhandled(configuration),
+        unhandled=await _or_told(_unhandled(configuration), problems),
         dead_letters=await count_letters(engine),
         model=parts.embedder.model,
+        problems=problems,
     )
+
+
+async def _or_told(reading: Awaitable[int | None], problems: list[str]) -> int | None:
+    try:
+        return await reading
+    except Unavailable as error:
+        problems.append(str(error))
+        return None
 
 
 async def pending(engine: Engine, clock: Clock, configuration: Configuration) -> int:

@@ -116,12 +116,12 @@ class Cli:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *args: str | Path) -> "subprocess.Popen[str]":
+    def start(self, *args: str | Path, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
         """Start a command that goes on."""
         return subprocess.Popen(
             [*SYNCLINE, *map(str, args)],
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | dict(env or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

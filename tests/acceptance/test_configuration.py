@@ -115,3 +115,11 @@ def test_the_demo_stays_in_its_folder_whatever_the_environment_says(cli: Cli) ->
     ran = cli("demo", "--data", "mine", env={**SERVERS, "SYNCLINE_KAFKA__CLIENT": "x"})
     assert ran.code == 2
     assert "mine holds data that is not a demo's" in ran.err
+
+
+def test_status_shows_the_rest_when_index_and_kafka_are_away(copied: Cli) -> None:
+    away = ("--data", "data", "--index", "http://127.0.0.1:9", "--set", "kafka.bootstrap_servers=127.0.0.1:9")
+    ran = copied("status", *away, "--json")
+    assert ran.code == 1
+    assert (ran.json["documents"], ran.json["points"], ran.json["unhandled"], len(ran.json["problems"])) == (44, None, None, 2)
+    assert [line.partition(":")[0] for line in ran.err.strip().splitlines()] == ["not counted"] * 2

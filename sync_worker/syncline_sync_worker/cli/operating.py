@@ -12,7 +12,7 @@ from rich.markup import escape
 from syncline_contracts.errors import ConfigurationError
 from syncline_sync_worker.cli.command import command
 from syncline_sync_worker.cli.output import counted
-from syncline_sync_worker.cli.running import FINE, Session
+from syncline_sync_worker.cli.running import FINE, PARTLY, Session
 
 if TYPE_CHECKING:
     from syncline_sync_worker.config import Configuration
@@ -84,14 +84,16 @@ async def _tell(session: Session, tally: _Tally) -> None:
 async def status(session: Session) -> int:
     """Show what each side holds, and what is pending.
 
-    Changes nothing. Works while another process holds the index.
+    Changes nothing. Works while another process holds the index. Exit code 1 when index or Kafka do not answer: the rest is shown.
     """
     configuration = session.place.configuration()
     async with session.open(configuration) as app:
         found = await app.status()
     data = asdict(found) | {"data": str(configuration.data), "store": configuration.store, "index": configuration.index}
+    for problem in found.problems:
+        session.output.say(f"[yellow]not counted:[/] {escape(problem)}")
     session.output.result(data, lambda out: _show(out, found, configuration))
-    return FINE
+    return PARTLY if found.problems else FINE
 
 
 def _show(out: Console, found: "Status", configuration: "Configuration") -> None:
@@ -101,7 +103,7 @@ def _show(out: Console, found: "Status", configuration: "Configuration") -> None
     unhandled = {} if found.unhandled is None else {"in Kafka": f"{found.unhandled:,} [dim]published and not handled yet[/]"}
     lines = {
         "documents": f"{found.documents:,}",
-        "points": "[yellow]another process holds the index[/]" if found.points is None else f"{found.points:,}",
+        "points": _no_points(found) if found.points is None else f"{found.points:,}",
         "backlog": backlog,
         **unhandled,
         "dead letters": letters,
@@ -110,3 +112,7 @@ def _show(out: Console, found: "Status", configuration: "Configuration") -> None
     out.print(f"[dim]{escape(configuration.where)}[/]", soft_wrap=True)
     for name, line in lines.items():
         out.print(f"[dim]{name:>12}[/]  {line}")
+
+
+def _no_points(found: "Status") -> str:
+    return "[yellow]not counted[/]" if found.problems else "[yellow]another process holds the index[/]"
