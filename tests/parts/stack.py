@@ -92,7 +92,8 @@ class Stack:
         self.name = f"t{uuid.uuid4().hex[:12]}"
         self.folder = folder
         self.servers = servers
-        self.environment = {**servers.environment(self.name), **settings, "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        self.environment = {**servers.environment(self.name), **settings, "PYTHONPATH": path}
         self._processes: dict[str, Process] = {}
         self._ready: dict[str, str] = {}
 
