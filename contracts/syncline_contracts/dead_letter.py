@@ -7,6 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from syncline_contracts.identity import Ref
 
+REASONS = 10
+"""Failures that are remembered of one letter: the last ones."""
+LONGEST_MESSAGE = 1_000
+"""Characters that are remembered of each one's message."""
+
 
 class Closed(StrEnum):
     """Why a letter is no longer open."""
@@ -14,6 +19,20 @@ class Closed(StrEnum):
     REPLAYED = "replayed"
     RESOLVED = "resolved"
     DISCARDED = "discarded"
+
+
+class Reason(BaseModel):
+    """One failure of a letter's document. Time in µs since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: int
+    revision: int | None
+    error: str
+    message: str
+    """Its beginning."""
+    attempts: int
+    """How often it was tried that time."""
 
 
 class DeadLetter(BaseModel):
@@ -45,6 +64,13 @@ class DeadLetter(BaseModel):
     closed_at: int | None = None
     note: str | None = None
     """What the operator said when discarding it."""
+
+    @property
+    def reason(self) -> Reason:
+        """What is remembered of this failure once a further one has taken its place."""
+        return Reason(
+            at=self.last_at, revision=self.revision, error=self.error, message=self.message[:LONGEST_MESSAGE], attempts=self.attempts
+        )
 
     @property
     def ref(self) -> Ref | None:

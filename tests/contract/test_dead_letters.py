@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncline_contracts.dead_letter import Closed, DeadLetter
+from syncline_contracts.dead_letter import LONGEST_MESSAGE, REASONS, Closed, DeadLetter
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import DeadLetters, Engine
@@ -169,3 +169,35 @@ async def test_two_processes_that_bury_one_document_make_one_letter(engine: Engi
     await engine.dead_letters.add([letter(attempts=1)])
     await another.dead_letters.add([letter(attempts=1)])
     assert [found.attempts for found in await scanned(engine.dead_letters)] == [2]
+
+
+async def test_the_last_ten_reasons_of_a_letter_are_remembered_newest_first(engine: Engine) -> None:
+    first = letter(attempts=3)
+    for number in range(REASONS + 3):
+        failure = letter(revision=64 + number, at=START + number * SECOND, attempts=number + 1, message=f"no {number} " + "x" * 5_000)
+        await engine.dead_letters.add([failure if number else first])
+    reasons = await engine.dead_letters.reasons(first.id)
+    assert [reason.revision for reason in reasons] == [64 + number for number in range(REASONS + 2, 2, -1)]
+    assert [reason.at for reason in reasons] == [START + number * SECOND for number in range(REASONS + 2, 2, -1)]
+    assert reasons[0].attempts == REASONS + 3
+    assert reasons[0].error == "DocumentRefused"
+    assert reasons[0].message.startswith(f"no {REASONS + 2} x")
+    assert len(reasons[0].message) == LONGEST_MESSAGE
+
+
+async def test_each_letter_has_its_own_reasons(engine: Engine) -> None:
+    one, other, raw = letter(of("one")), letter(of("other"), message="another"), bytes_only()
+    await engine.dead_letters.add([one, other, raw])
+    await engine.dead_letters.add([raw])
+    assert list(await engine.dead_letters.reasons(other.id)) == [other.reason]
+    assert list(await engine.dead_letters.reasons(raw.id)) == [raw.reason]
+    assert list(await engine.dead_letters.reasons(uuid.uuid4())) == []
+
+
+async def test_a_document_that_fails_anew_does_not_write_into_its_closed_letters_reasons(engine: Engine) -> None:
+    one, later = letter(), letter(revision=128, at=START + SECOND)
+    await engine.dead_letters.add([one])
+    await engine.dead_letters.close([one.id], Closed.DISCARDED)
+    await engine.dead_letters.add([later])
+    assert list(await engine.dead_letters.reasons(one.id)) == [one.reason]
+    assert list(await engine.dead_letters.reasons(later.id)) == [later.reason]

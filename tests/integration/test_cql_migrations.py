@@ -99,7 +99,7 @@ async def test_the_outbox_ends_by_itself(keyspace: str, opening: Opening) -> Non
     assert compaction["class"].endswith("TimeWindowCompactionStrategy")
 
 
-@pytest.mark.parametrize(("dialect", "count"), [(SCYLLADB, 2), (CASSANDRA, 0)])
+@pytest.mark.parametrize(("dialect", "count"), [(SCYLLADB, 4), (CASSANDRA, 0)])
 def test_servers_differ_in_what_the_dialect_says_alone(dialect: migrations.Dialect, count: int) -> None:
     statements = [text for each in migrations.migrations() for text in migrations.statements(each, dialect, keyspace="k", outbox_life="60")]
     assert sum("tombstone_gc" in text for text in statements) == count

@@ -6,7 +6,7 @@
     late.delays.documents[ref] = HELD          # what is written to this document is not read until...
     late.delays.documents.pop(ref)             # ...released
 
-A delay counts for rows that are there already, too. Leases, namespaces and dead letters are the wrapped engine's.
+A delay counts for rows that are there already, too. Leases, namespaces, dead letters and audit are the wrapped engine's.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from syncline_contracts.event import ChangeEvent
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
 from syncline_store.engines.protocol import (
+    Audit,
     DeadLetters,
     Documents,
     Engine,
@@ -62,6 +63,7 @@ class LateEngine:
         self.namespaces: Namespaces = inner.namespaces
         self.leases: Leases = inner.leases
         self.dead_letters: DeadLetters = inner.dead_letters
+        self.audit: Audit = inner.audit
 
     async def migrate(self) -> None:
         await self.inner.migrate()

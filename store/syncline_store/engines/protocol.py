@@ -12,7 +12,8 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from syncline_contracts.dead_letter import Closed, DeadLetter
+from syncline_contracts.audit import AuditRecord
+from syncline_contracts.dead_letter import Closed, DeadLetter, Reason
 from syncline_contracts.errors import SynclineError
 from syncline_contracts.event import ChangeEvent
 from syncline_contracts.identity import Namespace, Ref
@@ -126,6 +127,28 @@ class Heads:
         return len(self.revisions)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which audit records: all that are not excluded. `since` <= at < `until`, in µs."""
+
+    action: str | None = None
+    tenant: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def matches(self, record: AuditRecord) -> bool:
+        """Sync."""
+        return (
+            self.action in (None, record.action)
+            and self.tenant in (None, record.tenant)
+            and (self.since is None or record.at >= self.since)
+            and (self.until is None or record.at < self.until)
+        )
+
+
+EVERY_RECORD = AuditFilter()
+
+
 # ------------------------------------------------------------------ the engine's parts
 
 
@@ -231,6 +254,21 @@ class DeadLetters(Protocol):
     async def resolve(self, versions: Mapping[uuid.UUID, int]) -> int:
         """Close as resolved the open letters of these documents whose revision is not above the one given."""
 
+    async def reasons(self, letter: uuid.UUID) -> Sequence[Reason]:
+        """Why it failed, newest first: the last `REASONS` failures, as far as the engine still remembers them."""
+
+
+class Audit(Protocol):
+    """Who did what. Insert only; records end by themselves after a time that the engine is set to."""
+
+    async def record(self, records: Sequence[AuditRecord]) -> None:
+        """Durable on return. The same record again changes nothing."""
+
+    async def scan(
+        self, after: str | None, limit: int, *, where: AuditFilter = EVERY_RECORD, newest_first: bool = True
+    ) -> Page[AuditRecord]:
+        """A page in the order of time. Go on with the same `where` and direction."""
+
 
 class Engine(Protocol):
     """A storage engine, open until `aclose`."""
@@ -245,6 +283,8 @@ class Engine(Protocol):
     def leases(self) -> Leases: ...
     @property
     def dead_letters(self) -> DeadLetters: ...
+    @property
+    def audit(self) -> Audit: ...
 
     async def migrate(self) -> None:
         """Bring the schema to this version; idempotent, safe with two at once. Raises SchemaTooNew."""

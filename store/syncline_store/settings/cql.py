@@ -75,6 +75,8 @@ class CqlOptions(Settings):
     """Of the outbox. Counts when the keyspace is migrated first; later it is what the keyspace says."""
     outbox_life: Annotated[int, Field(ge=3_600, le=30 * 86_400)] = 3 * 86_400
     """Seconds that an outbox row is kept: relays that were away for longer miss events."""
+    audit_life: Annotated[int, Field(ge=86_400, le=10 * 365 * 86_400)] = 90 * 86_400
+    """Seconds that audit records, and the reasons of dead letters, are kept."""
     outbox_lateness: Seconds = 300.0
     """How late a row may become readable: so far relays look back, and differences younger than that are not drift yet. Servers that
     fail replay a logged batch after a minute or two: less than the default is for a single server that does not."""

@@ -7,8 +7,8 @@ table stays what an operator works on, and the topic gets a copy for everything 
 import uuid
 from collections.abc import Mapping, Sequence
 
-from syncline_contracts.dead_letter import Closed, DeadLetter
-from syncline_store.engines.protocol import DeadLetters, Documents, Engine, Leases, Namespaces, Outbox, Page
+from syncline_contracts.dead_letter import Closed, DeadLetter, Reason
+from syncline_store.engines.protocol import Audit, DeadLetters, Documents, Engine, Leases, Namespaces, Outbox, Page
 from syncline_sync_worker.transport.kafka.producer import Producer, Record
 from syncline_sync_worker.transport.kafka.records import KEY, header_bytes
 from syncline_sync_worker.transport.kafka.settings import KafkaSettings
@@ -50,6 +50,10 @@ class KafkaDeadLetters:
         """Close as resolved the letters of documents that are indexed now."""
         return await self._table.resolve(versions)
 
+    async def reasons(self, letter: uuid.UUID) -> Sequence[Reason]:
+        """Why it failed, newest first."""
+        return await self._table.reasons(letter)
+
     async def aclose(self) -> None:
         """Let go of the connections to Kafka. The table is its engine's."""
         await self._producer.aclose()
@@ -86,6 +90,11 @@ class EngineWithTopic:
     def dead_letters(self) -> DeadLetters:
         """The engine's table, and the topic."""
         return self._letters
+
+    @property
+    def audit(self) -> Audit:
+        """The engine's."""
+        return self._engine.audit
 
     async def migrate(self) -> None:
         """Bring the engine's schema to this version. Topics are `ensure_topics`' business."""

@@ -5,7 +5,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from syncline_contracts.dead_letter import Closed, DeadLetter
+from cassandra.query import UNSET_VALUE
+
+from syncline_contracts.dead_letter import REASONS, Closed, DeadLetter, Reason
 from syncline_contracts.errors import StorageUnavailable
 from syncline_contracts.revision import Clock
 from syncline_store.engines.columns import decoded, encoded
@@ -44,6 +46,8 @@ class CqlDeadLetters:
         behind = None if after is None else _place(after)
         places = await self._places(part, behind, limit) if limit else []
         found = await together(self.get(identifier) for _, identifier in places)
+        if not closed:  # whoever closed it died before it could be taken off the list
+            await together(self._forget(letter) for letter in found if letter is not None and letter.closed is not None)
         more = encode_cursor(places[-1][0], places[-1][1].hex) if limit and len(places) == limit else None
         return Page([letter for letter in found if letter is not None and (closed or letter.closed is None)], more)
 
@@ -60,14 +64,27 @@ class CqlDeadLetters:
         closed = [await self._close(letter, Closed.RESOLVED, None, versions) for part in found for (letter,) in part]
         return sum(closed)
 
+    async def reasons(self, letter: uuid.UUID) -> Sequence[Reason]:
+        """Newest first. They are remembered as long as audit records are."""
+        found = await self._session.run(statements.REASONS, letter, REASONS)
+        return [
+            Reason(at=at, revision=revision, error=error, message=message, attempts=tries) for at, revision, error, message, tries in found
+        ]
+
     async def _add(self, letter: DeadLetter) -> None:
         for _ in range(_TRIES):
             if await self.get(letter.id) is not None:
                 return
             holder = letter.id if letter.document is None else await self._claim(letter.document, letter.id)
             if await (self._insert(letter) if holder == letter.id else self._joined(holder, letter)):
+                await self._remember(holder, letter.reason)
                 return
         raise StorageUnavailable(f"{self._session.settings.name}: others keep changing the dead letter of {letter.ref}: try again")
+
+    async def _remember(self, letter: uuid.UUID, reason: Reason) -> None:
+        revision = UNSET_VALUE if reason.revision is None else reason.revision
+        life = self._session.settings.audit_life
+        await self._session.run(statements.REMEMBER, letter, reason.at, revision, reason.error, reason.message, reason.attempts, life)
 
     async def _claim(self, document: uuid.UUID, letter: uuid.UUID) -> uuid.UUID:
         """Whose letter is the document's open one: ours, or the one that was there."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from syncline_contracts.revision import Clock
+from syncline_store.engines.cql.audit import CqlAudit
 from syncline_store.engines.cql.dead_letters import CqlDeadLetters
 from syncline_store.engines.cql.documents import CqlDocuments
 from syncline_store.engines.cql.leases import CqlLeases
@@ -20,7 +21,7 @@ _SHARDS = "shards"
 
 
 class CqlEngine:
-    """The five parts over one session, made by `open_cql`. Any number of processes may work on one keyspace."""
+    """The six parts over one session, made by `open_cql`. Any number of processes may work on one keyspace."""
 
     def __init__(self, session: CqlSession, *, clock: Clock) -> None:
         self._session = session
@@ -30,6 +31,7 @@ class CqlEngine:
         self.documents = CqlDocuments(session, self.namespaces, self.outbox)
         self.leases = CqlLeases(session, clock)
         self.dead_letters = CqlDeadLetters(session, clock)
+        self.audit = CqlAudit(session, clock)
 
     async def __aenter__(self) -> Self:
         return self

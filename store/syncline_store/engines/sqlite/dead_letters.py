@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from syncline_contracts.dead_letter import Closed, DeadLetter
+from syncline_contracts.dead_letter import REASONS, Closed, DeadLetter, Reason
 from syncline_contracts.identity import decode_namespace, encode_namespace
 from syncline_contracts.revision import Clock
 from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
@@ -24,7 +24,8 @@ INSERT INTO dead_letters ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 ON CONFLICT (id) DO NOTHING
 ON CONFLICT (document) WHERE closed IS NULL AND document IS NOT NULL DO UPDATE SET
     revision = excluded.revision, payload = excluded.payload, headers = excluded.headers, source = excluded.source,
-    error = excluded.error, message = excluded.message, attempts = attempts + excluded.attempts, last_at = excluded.last_at"""  # noqa: S608 - names of columns only
+    error = excluded.error, message = excluded.message, attempts = attempts + excluded.attempts, last_at = excluded.last_at
+RETURNING id"""  # noqa: S608 - names of columns only
 _GET = f"SELECT {_COLUMNS} FROM dead_letters WHERE id = ?"  # noqa: S608 - names of columns only
 _SCAN = f"""
 SELECT {_COLUMNS} FROM dead_letters
@@ -34,6 +35,11 @@ _CLOSE = "UPDATE dead_letters SET closed = ?, closed_at = ?, note = ? WHERE id =
 _RESOLVE = """
 UPDATE dead_letters SET closed = ?, closed_at = ?
 WHERE document = ? AND closed IS NULL AND coalesce(revision, 0) <= ?"""
+_REMEMBER = "INSERT OR REPLACE INTO dead_letters_reasons (letter, at, revision, error, message, attempts) VALUES (?, ?, ?, ?, ?, ?)"
+_FORGET = """
+DELETE FROM dead_letters_reasons
+WHERE letter = :letter AND at NOT IN (SELECT at FROM dead_letters_reasons WHERE letter = :letter ORDER BY at DESC LIMIT :kept)"""
+_REASONS = "SELECT at, revision, error, message, attempts FROM dead_letters_reasons WHERE letter = ? ORDER BY at DESC LIMIT ?"
 
 _FIRST = (-(1 << 63), b"")
 
@@ -47,8 +53,8 @@ class SqliteDeadLetters:
 
     async def add(self, letters: Sequence[DeadLetter]) -> None:
         """Durable on return."""
-        rows = [_columns(letter) for letter in letters]
-        await self._many(_ADD, rows)
+        if letters:
+            await self._connections.writing.run(lambda connection: _add(connection, letters))
 
     async def get(self, letter: uuid.UUID) -> DeadLetter | None:
         """One letter, closed ones included."""
@@ -75,8 +81,26 @@ class SqliteDeadLetters:
         rows = [(Closed.RESOLVED.value, now, document.bytes, revision) for document, revision in versions.items()]
         return await self._many(_RESOLVE, rows)
 
+    async def reasons(self, letter: uuid.UUID) -> Sequence[Reason]:
+        """Newest first."""
+        bounds = (letter.bytes, REASONS)
+        found = await self._connections.reading.run(lambda connection: connection.execute(_REASONS, bounds).fetchall())
+        return [
+            Reason(at=at, revision=revision, error=error, message=message, attempts=tries) for at, revision, error, message, tries in found
+        ]
+
     async def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
         return await self._connections.writing.run(lambda connection: _run(connection, statement, rows)) if rows else 0
+
+
+def _add(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
+    with transaction(connection):
+        for letter in letters:
+            kept = connection.execute(_ADD, _columns(letter)).fetchone()
+            if kept is not None:  # not a letter that was there already
+                reason = letter.reason
+                connection.execute(_REMEMBER, (kept[0], reason.at, reason.revision, reason.error, reason.message, reason.attempts))
+                connection.execute(_FORGET, {"letter": kept[0], "kept": REASONS})
 
 
 def _run(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Self
 
 from syncline_contracts.revision import Clock
+from syncline_store.engines.sqlite.audit import SqliteAudit
 from syncline_store.engines.sqlite.connection import Connections, transaction
 from syncline_store.engines.sqlite.dead_letters import SqliteDeadLetters
 from syncline_store.engines.sqlite.documents import SqliteDocuments
@@ -18,6 +19,8 @@ from syncline_store.engines.sqlite.position import Positions
 
 OUTBOX_LIFE = 3 * 24 * 3600 * 1_000_000
 """µs that an outbox row is kept: three days."""
+AUDIT_LIFE = 90 * 24 * 3600 * 1_000_000
+"""µs that an audit record is kept."""
 
 _FIX = "INSERT INTO properties (name, value) VALUES ('shards', ?) ON CONFLICT DO NOTHING"
 _SHARDS = "SELECT value FROM properties WHERE name = 'shards'"
@@ -25,9 +28,9 @@ _NEWEST = "SELECT max(revision) FROM documents"
 
 
 class SqliteEngine:
-    """The five parts over one file, made by `open_sqlite`. A second process may work on the same file."""
+    """The six parts over one file, made by `open_sqlite`. A second process may work on the same file."""
 
-    def __init__(self, connections: Connections, *, clock: Clock, shards: int, outbox_life: int) -> None:
+    def __init__(self, connections: Connections, *, clock: Clock, shards: int, outbox_life: int, audit_life: int) -> None:
         self._connections = connections
         self._clock = clock
         positions = Positions(clock.now)
@@ -36,7 +39,8 @@ class SqliteEngine:
         self.namespaces = SqliteNamespaces(connections)
         self.leases = SqliteLeases(connections, clock, shards)
         self.dead_letters = SqliteDeadLetters(connections, clock)
-        self._expiry = Expiry(connections, shards, outbox_life)
+        self.audit = SqliteAudit(connections)
+        self._expiry = Expiry(connections, shards, outbox_life=outbox_life, audit_life=audit_life)
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,7 +70,9 @@ class SqliteEngine:
         await self._connections.aclose()
 
 
-async def open_sqlite(path: str, *, clock: Clock, shards: int = 4, outbox_life: int = OUTBOX_LIFE) -> SqliteEngine:
+async def open_sqlite(
+    path: str, *, clock: Clock, shards: int = 4, outbox_life: int = OUTBOX_LIFE, audit_life: int = AUDIT_LIFE
+) -> SqliteEngine:
     """Open a file (or ``":memory:"``) and bring its schema up to date. `shards` counts for a new file only.
 
     Raises StorageUnavailable, SchemaTooNew.
@@ -78,7 +84,7 @@ async def open_sqlite(path: str, *, clock: Clock, shards: int = 4, outbox_life: 
     except BaseException:
         await connections.aclose()
         raise
-    return SqliteEngine(connections, clock=clock, shards=fixed, outbox_life=outbox_life)
+    return SqliteEngine(connections, clock=clock, shards=fixed, outbox_life=outbox_life, audit_life=audit_life)
 
 
 def _fix_shards(connection: sqlite3.Connection, wanted: int) -> int:

@@ -28,3 +28,8 @@ IN_ORDER = Statement("INSERT INTO {keyspace}.dead_letters_in_order (part, first_
 NO_LONGER_OPEN = Statement("DELETE FROM {keyspace}.dead_letters_in_order WHERE part = 0 AND first_at = ? AND id = ?")
 LIST = Statement("SELECT first_at, id FROM {keyspace}.dead_letters_in_order WHERE part = ? LIMIT ?")
 LIST_ON = Statement("SELECT first_at, id FROM {keyspace}.dead_letters_in_order WHERE part = ? AND (first_at, id) > (?, ?) LIMIT ?")
+
+REMEMBER = Statement(
+    "INSERT INTO {keyspace}.dead_letters_reasons (letter, at, revision, error, message, attempts) VALUES (?, ?, ?, ?, ?, ?) USING TTL ?"
+)
+REASONS = Statement("SELECT at, revision, error, message, attempts FROM {keyspace}.dead_letters_reasons WHERE letter = ? LIMIT ?")
