@@ -48,6 +48,7 @@ class Deployment:
             try:
                 deployment = cls(stack, parts, configuration)
                 deployment.begin(*RELAYS, *WORKERS, *WRITERS)
+                deployment.ready(*RELAYS, *WORKERS)
                 yield deployment
             finally:
                 await parts.aclose()
@@ -55,13 +56,16 @@ class Deployment:
                 cql.drop(stack.name)
 
     def begin(self, *names: str) -> None:
-        """Start them side by side; returns once relays and workers are ready."""
+        """Start them."""
         for name in names:
             kind = name.partition("-")[0]
             if kind == "writer":
                 self._begin_writer(name)
             else:
                 self.stack.begin(name, kind)
+
+    def ready(self, *names: str) -> None:
+        """Returns once those of them that say whether they are ready are. Raises NoServerError."""
         self.stack.wait_for(*(name for name in names if name not in WRITERS))
 
     def _begin_writer(self, name: str) -> None:

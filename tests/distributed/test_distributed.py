@@ -35,19 +35,21 @@ async def test_each_is_killed_in_turn_and_nothing_acknowledged_is_lost(tmp_path:
     async with Deployment.open(tmp_path, servers, SHARED) as deployment:
         async with deployment.marks_only_go_forward():
             for number in range(rounds):
-                victim = chance.choice(VICTIMS[number % len(VICTIMS)])
+                victim = VICTIMS[number % len(VICTIMS)][number // len(VICTIMS) % 2]
                 await deployment.writing()
                 await deployment.indexing()
+                await asyncio.to_thread(deployment.ready, victim)
                 await asyncio.sleep(chance.uniform(0, LONGEST_LIFE))
                 deployment.assert_all_run()
                 await asyncio.to_thread(deployment.stack.kill, victim)
                 await deployment.writing()
-                await asyncio.to_thread(deployment.begin, victim)
+                deployment.begin(victim)
                 died[victim] += 1
+            await asyncio.to_thread(deployment.ready, *RELAYS, *WORKERS)
             await deployment.settled()
         await deployment.reconciled()
         deployment.stack.end(*RELAYS, *WORKERS)
-    assert sum(died.values()) == rounds >= 10, f"seed {seed}"
+    assert min(died[victim] for kind in VICTIMS for victim in kind) >= rounds // 6, f"seed {seed}"
 
 
 async def test_a_relay_that_froze_past_its_lease_moves_no_mark_back_and_loses_nothing(tmp_path: Path, servers: Servers) -> None:
