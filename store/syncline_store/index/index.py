@@ -10,6 +10,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Page
+from syncline_store.index import stamp
 from syncline_store.index.changes import Refresh, Removal, Upsert
 from syncline_store.index.client import Client
 from syncline_store.index.collection import ensure
@@ -52,6 +53,18 @@ class Index:
     def local(self) -> bool:
         """In this process, in a folder that no other process may open."""
         return self._client.local
+
+    async def source(self) -> str | None:
+        """The identity of the store whose index this is, as the collection says it now; None where it does not say."""
+        return await self._client.call(lambda qdrant: stamp.read(qdrant, self._collection))
+
+    async def claim(self, source: str) -> None:
+        """Stamp a new collection, one without a point and without a stamp, as this store's."""
+        await self._client.call(lambda qdrant: stamp.claim(qdrant, self._collection, source))
+
+    async def adopt(self, source: str) -> None:
+        """Say of the collection that it is this store's from now on."""
+        await self._client.call(lambda qdrant: stamp.write(qdrant, self._collection, source))
 
     async def points(self, documents: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[PointState]]:
         """Each document's points, tombstones included, by passage; an empty list where there are none."""
