@@ -66,10 +66,9 @@ class App:
         """Indexing what is pending is this process's to do: the index is local, and no other processes take the events."""
         return self.configuration.local_index and self.configuration.kafka is None
 
-    @property
-    def desk(self) -> DeadLetterDesk:
-        """The dead letters."""
-        return DeadLetterDesk(self.engine)
+    def desk(self, who: str | None = None) -> DeadLetterDesk:
+        """The dead letters, in the hands of whom the audit is to name: the system's user unless given."""
+        return DeadLetterDesk(self.engine, who=who, now=self.clock.now)
 
     def importer(self, tenant: str) -> Importer:
         """What writes files' documents as this tenant's."""

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from syncline_sync_worker.cli import (
+    auditing,
     dead_letters,
     demo,
     diagnosing,
@@ -44,7 +45,7 @@ def root(*, version: Version = False) -> None:
     del version
 
 
-for group in (demo, importing, searching, documents, migrating, diagnosing, operating, relaying, reconciling, dead_letters):
+for group in (demo, importing, searching, documents, migrating, diagnosing, operating, relaying, reconciling, dead_letters, auditing):
     group.register(app)
 
 

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from syncline_sync_worker.cli.safe import safe_json
+
 
 class Output:
     """Where a command's words go. With `as_json`, stdout gets the one object given to `result` or to `failed`."""
@@ -25,7 +27,8 @@ class Output:
     def result(self, data: Mapping[str, Any], show: Callable[[Console], None]) -> None:
         """Print the outcome: `data` as JSON, or what `show` prints for people."""
         if self.json:
-            print(json.dumps(data, ensure_ascii=False, allow_nan=False), flush=True)  # noqa: T201 - the console would wrap long lines
+            said = json.dumps(data, ensure_ascii=False, allow_nan=False)
+            print(safe_json(said), flush=True)  # noqa: T201 - the console would wrap long lines
         else:
             show(self.out)
 
@@ -36,7 +39,8 @@ class Output:
     def failed(self, kind: str, message: str) -> None:
         """Print an error: one line for people and, with `as_json`, an object {"error": {"kind", "message"}}."""
         if self.json:
-            print(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False), flush=True)  # noqa: T201 - as above
+            said = json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False)
+            print(safe_json(said), flush=True)  # noqa: T201 - as above
         self.err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
 
     @property
