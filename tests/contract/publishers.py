@@ -68,7 +68,7 @@ class DirectBench(Bench):
         self._done: list[ChangeEvent] = []
 
     async def open(self, request: pytest.FixtureRequest) -> None:
-        settings = HandlerSettings(first_retry=0.001, longest_retry=0.002, retry_for=0.02, deadline=DEADLINE)
+        settings = HandlerSettings(first_retry=0.001, longest_retry=0.002, retry_for=0.02, open_for=0.01, deadline=DEADLINE)
         handler = Handler(self, None, clock=Clock(), settings=settings)  # type: ignore[arg-type] # nothing here is undecodable
         self.publisher = DirectPublisher(handler, max_batch=100, probe_after=0.02, patience=0.5)
 

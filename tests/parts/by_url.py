@@ -27,7 +27,7 @@ NOTES = ("notes",)
 TENANT = "acme"
 INDEXING = IndexingSettings(passage_tokens=16)
 QUICK_RELAY = RelaySettings(hot_interval=0.005, idle_interval=0.02, first_backoff=0.005, longest_backoff=0.05)
-QUICK_HANDLER = HandlerSettings(first_retry=0.005, longest_retry=0.05, retry_for=2.5)
+QUICK_HANDLER = HandlerSettings(first_retry=0.005, longest_retry=0.05, retry_for=2.5, open_for=0.1)
 QUICK_RECONCILER = ReconcileSettings(settle=0.0, delay=0.05, few=1_000)
 DEADLINE = 60.0
 Points = dict[tuple[Ref, int], int]

@@ -28,7 +28,7 @@ NOTES = ("notes",)
 QUICK_RELAY = RelaySettings(
     hot_interval=0.02, idle_interval=0.05, first_backoff=0.05, longest_backoff=0.5, lease_life=3.0, checkpoint_every=0.5
 )
-QUICK_HANDLER = HandlerSettings(first_retry=0.01, longest_retry=0.1, retry_for=0.5)
+QUICK_HANDLER = HandlerSettings(first_retry=0.01, longest_retry=0.1, retry_for=0.5, open_for=0.1)
 
 
 class Pipeline:

@@ -19,7 +19,7 @@ from syncline_sync_worker.transport import DirectPublisher
 from tests.parts.world import a_collection
 
 NOTES = ("notes",)
-QUICK = HandlerSettings(first_retry=0.001, longest_retry=0.005, retry_for=0.05)
+QUICK = HandlerSettings(first_retry=0.001, longest_retry=0.005, retry_for=0.05, open_for=0.02)
 RELAY = RelaySettings(hot_interval=0.005, idle_interval=0.02, first_backoff=0.005, longest_backoff=0.02)
 DEADLINE = 10.0
 

@@ -18,7 +18,7 @@ from syncline_store.indexing.outcome import Done as How
 from syncline_sync_worker.handler import Done, Handler, HandlerSettings, Pause, Undecodable, decode
 from syncline_sync_worker.observability.metrics import Metrics
 
-QUICK = HandlerSettings(first_retry=0.001, longest_retry=0.01, retry_for=0.2, deadline=5)
+QUICK = HandlerSettings(first_retry=0.001, longest_retry=0.01, retry_for=0.2, deadline=5, open_for=0.05)
 REF = Ref("acme", ("notes",), "n1")
 EVENT = ChangeEvent.of(REF, 64, Kind.WRITE, first_at=64)
 
@@ -91,6 +91,25 @@ async def test_an_outage_longer_than_all_retries_pauses_and_leaves_no_dead_lette
     assert isinstance(verdict.reason, EmbedderUnavailable)
     assert len(indexer.calls) > 3
     assert letters.added == []
+
+
+async def test_while_a_part_is_left_alone_other_batches_pause_without_asking_it_and_one_probes() -> None:
+    def answer(call: int) -> list[Outcome]:
+        if call <= QUICK.open_after:
+            raise EmbedderUnavailable("no route to host")
+        return handled(call)
+
+    indexer = Indexer(answer)
+    handler = make(indexer)
+    assert isinstance(await handler.handle([delivery()]), Pause)
+    assert len(indexer.calls) == QUICK.open_after
+    for verdict in await asyncio.gather(*(handler.handle([delivery()]) for _ in range(10))):
+        assert isinstance(verdict, Pause)
+        assert 0 < (verdict.reason.retry_after or 0) <= QUICK.open_for
+    assert len(indexer.calls) == QUICK.open_after
+    await asyncio.sleep(QUICK.open_for)
+    assert await handler.handle([delivery()]) == Done({"embed": 1})
+    assert len(indexer.calls) == QUICK.open_after + 1
 
 
 async def test_a_part_that_asks_to_be_left_alone_is_not_asked_earlier() -> None:

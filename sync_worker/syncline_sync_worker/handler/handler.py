@@ -2,16 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from typing import Protocol, assert_never
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol, TypeVar, assert_never
 
 import structlog
 
-from syncline_contracts.errors import Unavailable
+from syncline_contracts.errors import EmbedderUnavailable, IndexUnavailable, StorageUnavailable, TransportUnavailable, Unavailable
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import DeadLetters
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.outcome import Buried, Deferred, Handled, Outcome
+from syncline_store.indexing.outcome import Done as How
+from syncline_sync_worker.handler.circuit import Circuits, Part
 from syncline_sync_worker.handler.delivery import Undecodable
 from syncline_sync_worker.handler.retry import retrying
 from syncline_sync_worker.handler.settings import HandlerSettings
@@ -21,6 +23,7 @@ from syncline_sync_worker.observability.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 DEFAULTS = HandlerSettings()
+T = TypeVar("T")
 
 
 class Indexes(Protocol):
@@ -34,7 +37,8 @@ class Handler:
     """The same for every transport. Safe to call for several batches at once.
 
     A verdict Done means that every effect is durable (architecture, invariant 6). An outage, however long, gives Pause and leaves
-    no dead letter; a document that cannot be indexed is the indexer's to bury, without its batch-mates (invariant 8).
+    no dead letter; a document that cannot be indexed is the indexer's to bury, without its batch-mates (invariant 8). A part that fails
+    again and again, whatever batch asks, is left alone for a while: then batches pause without asking it, but for one that probes.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Handler:
         self._clock = clock
         self._settings = settings
         self._metrics = metrics or Metrics()
+        self._circuits = Circuits(settings, self._metrics)
 
     async def handle(self, deliveries: Sequence[Delivery | Undecodable]) -> Verdict:
         """Handle a batch within the deadline. A verdict is given for the whole batch, in no case an Unavailable raised."""
@@ -69,7 +74,7 @@ class Handler:
         now = self._clock.now()
         letters = [one.letter(now) for one in deliveries if isinstance(one, Undecodable)]
         if letters:
-            await retrying(lambda: self._dead_letters.add(letters), self._settings, failed=self._again)
+            await self._try(lambda: self._dead_letters.add(letters), lambda _: (StorageUnavailable, TransportUnavailable))
             log.warning("undecodable events became dead letters", count=len(letters), first=letters[0].message)
         return Counter({"undecodable": len(letters)} if letters else {})
 
@@ -77,8 +82,12 @@ class Handler:
         events = [one for one in deliveries if isinstance(one, Delivery)]
         if not events:
             return Counter()
-        outcomes = await retrying(lambda: self._indexer.index(events), self._settings, failed=self._again)
+        outcomes = await self._try(lambda: self._indexer.index(events), _answered)
         return Counter(_name(outcome) for outcome in outcomes)
+
+    async def _try(self, work: Callable[[], Awaitable[T]], answered: Callable[[T], Iterable[Part]]) -> T:
+        circuits = self._circuits
+        return await retrying(lambda: circuits.through(work, answered), self._settings, failed=self._again, given_up=lambda: circuits.open)
 
     def _again(self, error: Unavailable) -> None:
         self._metrics.retried(error)
@@ -88,6 +97,12 @@ class Handler:
         self._metrics.paused(error)
         log.warning("a part stays out; handling pauses", error=str(error))
         return Pause(error)
+
+
+def _answered(outcomes: Sequence[Outcome]) -> Iterable[Part]:
+    """Points and rows are read for every event; whether a model was asked shows in what became of one."""
+    embedded = any(isinstance(outcome, Handled) and outcome.how is How.EMBEDDED for outcome in outcomes)
+    return (StorageUnavailable, IndexUnavailable, *((EmbedderUnavailable,) if embedded else ()))
 
 
 def _name(outcome: Outcome) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_before_delay, wait_random_exponential
 
 from syncline_contracts.errors import Unavailable
 from syncline_sync_worker.handler.settings import HandlerSettings
@@ -11,13 +11,15 @@ from syncline_sync_worker.handler.settings import HandlerSettings
 T = TypeVar("T")
 
 
-async def retrying(work: Callable[[], Awaitable[T]], settings: HandlerSettings, *, failed: Callable[[Unavailable], None]) -> T:
+async def retrying(
+    work: Callable[[], Awaitable[T]], settings: HandlerSettings, *, failed: Callable[[Unavailable], None], given_up: Callable[[], bool]
+) -> T:
     """Await `work` until it does not raise Unavailable; `failed` is told of each failure that is tried again.
 
-    Raises the last Unavailable once `retry_for` is over, or would be before the part wants to be asked again.
+    Raises the last Unavailable once `given_up` says so, `retry_for` is over, or would be before the part wants to be asked again.
     """
     tries = AsyncRetrying(
-        retry=retry_if_exception_type(Unavailable),
+        retry=retry_if_exception(lambda error: isinstance(error, Unavailable) and not given_up()),
         wait=_Wait(settings),
         stop=stop_before_delay(settings.retry_for),
         before_sleep=lambda state: failed(_error(state)),

@@ -1,6 +1,6 @@
 """The metrics of relay, handler and worker. No global state: they live in the registry that is given. docs/metrics.md lists them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -75,6 +75,8 @@ class Metrics:
         self._retries = Counter("syncline_handler_retries", "Batches tried again", ["error"], registry=registry)
         self._pauses = Counter("syncline_handler_pauses", "Times that handling paused", ["error"], registry=registry)
         self._batch = Histogram("syncline_handler_batch_seconds", "Handling of one batch", buckets=BATCH, registry=registry)
+        self._open = Gauge("syncline_circuit_open", "1 while a part is left alone", ["part"], registry=registry)
+        self._circuits = Counter("syncline_circuit_changes", "Circuits opened and closed", ["part", "change"], registry=registry)
 
     def handled(self, counts: Mapping[str, int], took: int) -> None:
         """A batch was handled, in so many µs."""
@@ -89,6 +91,16 @@ class Metrics:
     def paused(self, error: Exception) -> None:
         """All tries of a batch failed."""
         self._pauses.labels(type(error).__name__).inc()
+
+    def circuits(self, parts: Iterable[str]) -> None:
+        """These parts are there; none is left alone."""
+        for part in parts:
+            self._open.labels(part).set(0)
+
+    def circuit(self, part: str, *, is_open: bool) -> None:
+        """A part is left alone from now on, or is asked again."""
+        self._open.labels(part).set(is_open)
+        self._circuits.labels(part, "opened" if is_open else "closed").inc()
 
     # ------------------------------------------------------------------ consumer
 
