@@ -17,11 +17,15 @@ from syncline_store.settings import MEMORY, CqlSettings, StoreSettings, store_se
 
 if TYPE_CHECKING:
     from syncline_store.index.index import Index
+    from syncline_store.indexing.every import EveryIndex
     from syncline_store.indexing.indexer import Indexer
 
 
 class Parts:
-    """Engine, clock, embedder, index and indexer of one store. `aclose` closes what was opened here."""
+    """Engine, clock, embedder, index and indexer of one store. `aclose` closes what was opened here.
+
+    While a model is migrated (the settings name a `next` one) there are two embedders, and two indexes over one connection.
+    """
 
     def __init__(self, settings: StoreSettings, engine: Engine, clock: Clock, embedder: Embedder | None = None) -> None:
         self.settings = settings
@@ -30,7 +34,9 @@ class Parts:
         self._embedder = embedder
         self._embedder_is_ours = embedder is None
         self._index: Index | None = None
-        self._indexer: Indexer | None = None
+        self._next_embedder: Embedder | None = None
+        self._next_index: Index | None = None
+        self._indexer: EveryIndex | None = None
         self._opening = asyncio.Lock()
 
     @property
@@ -41,6 +47,13 @@ class Parts:
         return self._embedder
 
     @property
+    def next_embedder(self) -> Embedder | None:
+        """The model that the settings call the next one."""
+        if self._next_embedder is None and self.settings.for_next is not None:
+            self._next_embedder = _build_embedder(self.settings.for_next)
+        return self._next_embedder
+
+    @property
     def index_is_open(self) -> bool:
         """Whether anything asked for the index yet."""
         return self._index is not None
@@ -49,22 +62,45 @@ class Parts:
         """The vector index. Raises IndexMismatch, IndexLocked, IndexUnavailable; the next call tries again."""
         async with self._opening:
             if self._index is None:
-                self._index = await _open_index(self.settings, self.embedder)
+                self._index = await _open_index(self.settings, self.embedder, await self.engine.identity())
             return self._index
 
-    async def indexer(self) -> "Indexer":
-        """What brings documents into the index. Raises what `index` does."""
-        index = await self.index()
+    async def next_index(self) -> "Index | None":
+        """The index of the next model, made unless it is there; None without one. Raises what `index` does."""
+        index, embedder = await self.index(), self.next_embedder
+        if embedder is None:
+            return None
+        async with self._opening:
+            if self._next_index is None:
+                following = await index.beside(embedder)
+                await following.claim(await self.engine.identity())
+                self._next_index = following
+            return self._next_index
+
+    async def indexes(self) -> "list[Index]":
+        """Every index that this process writes: the one that it searches first. Raises what `index` does."""
+        return [index for index in (await self.index(), await self.next_index()) if index is not None]
+
+    async def indexer(self) -> "EveryIndex":
+        """What brings documents into every index that this process writes. Raises what `index` does."""
+        indexes = await self.indexes()
         if self._indexer is None:
-            self._indexer = _build_indexer(self, index)
+            self._indexer = _build_every(self, indexes)
         return self._indexer
 
+    async def indexer_of_next(self) -> "Indexer | None":
+        """What brings documents into the next model's index and no other; None without one. Raises what `index` does."""
+        index, embedder = await self.next_index(), self.next_embedder
+        return None if index is None or embedder is None else _build_indexer(self, index, embedder, alone=False)
+
     async def aclose(self) -> None:
-        """Let go of the index, then of the embedder unless it was given, then of the storage."""
+        """Let go of the index, then of the embedders unless they were given, then of the storage."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.engine.aclose)
             if self._embedder is not None and self._embedder_is_ours:
                 stack.push_async_callback(self._embedder.aclose)
+            if self._next_embedder is not None:
+                stack.push_async_callback(self._next_embedder.aclose)
             if self._index is not None:
                 stack.push_async_callback(self._index.aclose)
 
@@ -148,25 +184,41 @@ def _build_embedder(settings: StoreSettings) -> Embedder:
     return build_embedder(settings)
 
 
-async def _open_index(settings: StoreSettings, embedder: Embedder) -> "Index":
+async def _open_index(settings: StoreSettings, embedder: Embedder, source: str) -> "Index":
     from syncline_store.index.index import Index  # noqa: PLC0415 - qdrant-client takes seconds to import
 
     key = settings.index_api_key
-    return await Index.open(
+    index = await Index.open(
         settings.index, collection=settings.collection, embedder=embedder, api_key=None if key is None else key.get_secret_value()
     )
+    try:
+        await index.claim(source)
+    except BaseException:
+        await index.aclose()
+        raise
+    return index
 
 
-def _build_indexer(parts: Parts, index: "Index") -> "Indexer":
+def _build_every(parts: Parts, indexes: "list[Index]") -> "EveryIndex":
+    from syncline_store.indexing.every import EveryIndex  # noqa: PLC0415 - comes with the index
+
+    own, *others = indexes
+    following = [_build_indexer(parts, other, parts.next_embedder, alone=False) for other in others if parts.next_embedder is not None]
+    indexer = _build_indexer(parts, own, parts.embedder, alone=not following)
+    return EveryIndex(indexes, indexer, following[0] if following else None, parts.engine.dead_letters)
+
+
+def _build_indexer(parts: Parts, index: "Index", embedder: Embedder, *, alone: bool) -> "Indexer":
     from syncline_store.indexing.indexer import Indexer  # noqa: PLC0415 - comes with the index
 
     return Indexer(
         parts.engine,
         index,
-        parts.embedder,
+        embedder,
         clock=parts.clock,
         settings=parts.settings.indexing_settings,
         tombstone_grace=parts.settings.tombstone_grace_us,
+        alone=alone,
     )
 
 

@@ -71,6 +71,9 @@ class LateEngine:
     async def missing(self) -> Sequence[str]:
         return await self.inner.missing()
 
+    async def identity(self) -> str:
+        return await self.inner.identity()
+
     async def clock(self) -> int:
         return await self.inner.clock()
 

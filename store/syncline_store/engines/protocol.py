@@ -292,6 +292,9 @@ class Engine(Protocol):
     async def missing(self) -> Sequence[str]:
         """The names of the migrations that the schema lacks. Raises SchemaTooNew."""
 
+    async def identity(self) -> str:
+        """Which store this is: drawn once, when it is first asked for, and kept as long as its tables are."""
+
     async def clock(self) -> int:
         """The server's clock. An engine in this process gives the later of its clock and its newest revision."""
 

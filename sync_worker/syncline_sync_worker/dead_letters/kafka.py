@@ -104,6 +104,10 @@ class EngineWithTopic:
         """The engine's."""
         return await self._engine.missing()
 
+    async def identity(self) -> str:
+        """The engine's."""
+        return await self._engine.identity()
+
     async def clock(self) -> int:
         """The engine's."""
         return await self._engine.clock()

@@ -14,7 +14,7 @@ from syncline_store.settings import IndexingSettings
 from syncline_sync_worker.reconcile.confirm import Confirmation
 from syncline_sync_worker.reconcile.progress import ProgressCallback, Stage, show_nothing
 from syncline_sync_worker.reconcile.repair import write_repairs
-from syncline_sync_worker.reconcile.safety import Allowed, Refusal, judge, source_looks_empty
+from syncline_sync_worker.reconcile.safety import Allowed, Refusal, another_store, judge, source_looks_empty
 from syncline_sync_worker.reconcile.sample import Sample
 from syncline_sync_worker.reconcile.scope import Scope
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
@@ -61,8 +61,10 @@ class Reconciler:
         """
         tally = Tally(self._settings.max_findings, started_at=self._clock.now())
         try:
-            await self._walk(scope, sample, tally, progress)
-            refused = await self._refused(tally)
+            refused = another_store(await self._engine.identity(), await self._index.source())
+            if refused is None:
+                await self._walk(scope, sample, tally, progress)
+                refused = await self._refused(tally)
             if refused is None:
                 await self._confirmation.confirm(tally, progress)
         except Unavailable as outage:

@@ -33,6 +33,17 @@ class Refusal:
     why: str
 
 
+def another_store(source: str, stamp: str | None) -> str | None:
+    """Why nothing can be told: the collection was made for another store. One without a stamp is taken for this store's."""
+    if stamp in (None, source):
+        return None
+    return (
+        f"the index was built from another store (its stamp is {stamp}, this store is {source}), and all of it would look like drift: "
+        "name the store and the index that belong together with --store and --index. A store that was just migrated, or restored into "
+        "another keyspace, is another one too: if this index is to follow it from now on, say `syncline reconcile adopt`"
+    )
+
+
 def source_looks_empty(documents: int, estimate: int, orphans: int) -> str | None:
     """Why nothing can be told: a source without a document and an index full of orphans are hardly of one another."""
     if documents or estimate or not orphans:

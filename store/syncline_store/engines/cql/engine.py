@@ -1,5 +1,6 @@
 """The engine: one keyspace, its parts, and what concerns all of them."""
 
+import uuid
 from collections.abc import Sequence
 from typing import Self
 
@@ -18,6 +19,7 @@ from syncline_store.settings import CqlSettings
 
 _NOW = Statement("SELECT now() FROM system.local")
 _SHARDS = "shards"
+_IDENTITY = "identity"
 
 
 class CqlEngine:
@@ -43,6 +45,7 @@ class CqlEngine:
         """Bring the keyspace to this version, and make it where there is none."""
         await migrate(self._session, self._clock.now())
         await self._session.run(statements.FIX, _SHARDS, str(self._session.settings.shards))
+        await self.identity()
         await self.look()
 
     async def missing(self) -> Sequence[str]:
@@ -55,6 +58,15 @@ class CqlEngine:
             return
         for (shards,) in await self._session.run(statements.FIXED, _SHARDS):
             self.outbox.shards = self.leases.shards = int(shards)
+
+    async def identity(self) -> str:
+        """The keyspace's. Two that ask first at once: one draw stays."""
+        found = await self._session.run(statements.FIXED, _IDENTITY)
+        if not found:
+            await self._session.run(statements.FIX, _IDENTITY, str(uuid.uuid4()))
+            found = await self._session.run(statements.FIXED, _IDENTITY)
+        ((identity,),) = found
+        return str(identity)
 
     async def clock(self) -> int:
         """The clock of the server that answers, µs since 1970."""

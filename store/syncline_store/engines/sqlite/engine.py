@@ -1,6 +1,7 @@
 """The engine: one SQLite file, its parts, and what concerns all of them."""
 
 import sqlite3
+import uuid
 from collections.abc import Sequence
 from functools import partial
 from typing import Self
@@ -22,8 +23,8 @@ OUTBOX_LIFE = 3 * 24 * 3600 * 1_000_000
 AUDIT_LIFE = 90 * 24 * 3600 * 1_000_000
 """µs that an audit record is kept."""
 
-_FIX = "INSERT INTO properties (name, value) VALUES ('shards', ?) ON CONFLICT DO NOTHING"
-_SHARDS = "SELECT value FROM properties WHERE name = 'shards'"
+_FIX = "INSERT INTO properties (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_FIXED = "SELECT value FROM properties WHERE name = ?"
 _NEWEST = "SELECT max(revision) FROM documents"
 
 
@@ -56,6 +57,10 @@ class SqliteEngine:
         """None: opening brings a file up to date."""
         return ()
 
+    async def identity(self) -> str:
+        """The file's."""
+        return await self._connections.writing.run(partial(_fix, name="identity", wanted=str(uuid.uuid4())))
+
     async def clock(self) -> int:
         """The later of this machine's clock and the newest revision."""
         newest = await self._connections.reading.run(lambda connection: connection.execute(_NEWEST).fetchone()[0])
@@ -80,16 +85,16 @@ async def open_sqlite(
     connections = Connections(path)
     try:
         await connections.writing.run(partial(migrate, path=path, now=clock.now()))
-        fixed = await connections.writing.run(partial(_fix_shards, wanted=shards))
+        fixed = int(await connections.writing.run(partial(_fix, name="shards", wanted=str(shards))))
     except BaseException:
         await connections.aclose()
         raise
     return SqliteEngine(connections, clock=clock, shards=fixed, outbox_life=outbox_life, audit_life=audit_life)
 
 
-def _fix_shards(connection: sqlite3.Connection, wanted: int) -> int:
-    """The number that the file was made with: a relay that looked at fewer would miss events."""
-    if connection.execute(_SHARDS).fetchone() is None:
+def _fix(connection: sqlite3.Connection, name: str, wanted: str) -> str:
+    """What the file was made with: a relay that looked at fewer shards, say, would miss events."""
+    if connection.execute(_FIXED, (name,)).fetchone() is None:
         with transaction(connection):
-            connection.execute(_FIX, (str(wanted),))
-    return int(connection.execute(_SHARDS).fetchone()[0])
+            connection.execute(_FIX, (name, wanted))
+    return str(connection.execute(_FIXED, (name,)).fetchone()[0])
