@@ -1,7 +1,7 @@
 """Reading documents by their keys: one request for up to 100 keys of a partition, shared by those who ask at the same time.
 
-While a read of a partition is under way, further gets of that partition wait for the next one, as writes do in a group commit. A get
-of a partition that nobody reads goes out at once. No get is answered by a read that began before it was asked.
+A get of a partition that nobody reads goes out at once, as it is. While a read of a partition is under way, further gets of that
+partition go together, as writes do in a group commit. No get is answered by a read that began before it was asked.
 """
 
 import asyncio
@@ -25,14 +25,25 @@ class Reading:
 
     def __init__(self, session: CqlSession) -> None:
         self._session = session
+        self._alone: set[Partition] = set()
         self._shared: dict[Partition, GroupCommit[str, Row | None]] = {}
 
     async def get(self, partition: Partition, key: str) -> Row | None:
         """One row, by a read that others may share."""
         shared = self._shared.get(partition)
+        if shared is None and partition not in self._alone:
+            return await self._get_alone(partition, key)
         if shared is None:
             shared = self._shared[partition] = self._sharing(partition)
         return await shared.submit(key)
+
+    async def _get_alone(self, partition: Partition, key: str) -> Row | None:
+        """Without a task or a promise, which cost as much as the rest of a get does here."""
+        self._alone.add(partition)
+        try:
+            return (await self._read(partition, [key])).get(key)
+        finally:
+            self._alone.discard(partition)
 
     async def get_many(self, wanted: dict[Partition, Sequence[str]]) -> dict[tuple[Partition, str], Row]:
         """The rows that there are. Each key once."""
