@@ -100,8 +100,8 @@ class ConsumerSettings(Settings):
     group: Annotated[str, Field(min_length=1, max_length=249)] = "syncline-worker"
     instance: str | None = None
     """This worker's fixed name in the group (static membership): a restart within session_timeout then causes no rebalance."""
-    max_batch: Count = 256
-    """Records that are handled together."""
+    max_batch: Count = 1_024
+    """Records that are handled, and acknowledged, together: a few of the indexer's batches, so that it can work on two at a time."""
     poll: Annotated[float, Field(ge=0.001, le=5)] = 0.02
     """How long a poll waits when there is nothing; an idle worker waits twice that between two polls."""
     session_timeout: Seconds = 30.0
