@@ -30,7 +30,7 @@ class Recorder:
         self.absent = False
         """No collection is ever there."""
         self.requests: list[tuple[str, Any]] = []
-        self.answers: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {"/aliases": {"aliases": []}}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()

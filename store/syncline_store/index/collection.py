@@ -1,6 +1,7 @@
 """The collection: made once, behind an alias, with the model's name and dimensions kept on it and checked at every opening."""
 
 import re
+import zlib
 
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
@@ -11,6 +12,7 @@ from syncline_store.index.points import VECTOR, Field
 _MODEL = "syncline_model"
 _ABSENT = 404
 _EXISTS = 409
+_LONGEST = 40
 _FIRST_WITH_GUARDS = (1, 16)
 INDEXED = {
     Field.TENANT: models.PayloadSchemaType.KEYWORD,
@@ -21,13 +23,45 @@ INDEXED = {
 """The payload's fields that a server indexes."""
 
 
-async def ensure(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: int, *, local: bool) -> None:
-    """Make the collection unless it is there. Raises IndexMismatch, before anything is written, if it was built otherwise."""
+async def ensure(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: int, *, local: bool) -> str:
+    """The collection of this model: what the alias `name` points to or, beside that, the model's own where it was built.
+
+    Gives its own name, not the alias's: a process stays with the collection of its model when the alias is switched, so that no query
+    meets vectors of another model. Made, and the alias with it, where there is no alias yet. Raises IndexMismatch, before anything is
+    written, if neither was built with this model.
+    """
     if not local:
         await _refuse_old(qdrant)
-    if await described(qdrant, name) is None:
+    serving = await target(qdrant, name)
+    if serving is None and await described(qdrant, name) is None:
         await _create(qdrant, name, model, dimensions, local=local)
-    await _check(qdrant, name, model, dimensions)
+        serving = await target(qdrant, name)
+    own = collection_of(name, model, dimensions)
+    beside = serving not in (None, own) and await described(qdrant, own) is not None
+    found = own if beside else serving or name
+    await _check(qdrant, found, model, dimensions)
+    return found
+
+
+async def ensure_beside(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: int, *, local: bool) -> str:
+    """The collection of another model than the one that serves: made unless it is there, the alias left as it is. Raises IndexMismatch."""
+    own = collection_of(name, model, dimensions)
+    if await described(qdrant, own) is None:
+        await _make(qdrant, own, model, dimensions, local=local)
+    await _check(qdrant, own, model, dimensions)
+    return own
+
+
+def collection_of(name: str, model: str, dimensions: int) -> str:
+    """What the collection of a model is called. A long model's name is cut, and then told from others by its checksum."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", model)
+    cut = plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}-{zlib.crc32(model.encode()):08x}"
+    return f"{name}--{cut}-{dimensions}"
+
+
+async def target(qdrant: AsyncQdrantClient, alias: str) -> str | None:
+    """What the alias points to; None where there is no such alias. Raises the client's errors."""
+    return next((each.collection_name for each in (await qdrant.get_aliases()).aliases if each.alias_name == alias), None)
 
 
 async def _refuse_old(qdrant: AsyncQdrantClient) -> None:
@@ -46,6 +80,13 @@ def model_of(info: models.CollectionInfo) -> str | None:
     return None if found is None else str(found)
 
 
+def size_of(info: models.CollectionInfo) -> int | None:
+    """Length of the vectors; None of a collection that is not Syncline's."""
+    vectors = info.config.params.vectors
+    params = vectors.get(VECTOR) if isinstance(vectors, dict) else None
+    return None if params is None else params.size
+
+
 async def described(qdrant: AsyncQdrantClient, name: str) -> models.CollectionInfo | None:
     """The collection behind the alias as it is, None where there is none. Raises the client's errors."""
     try:
@@ -62,11 +103,17 @@ async def described(qdrant: AsyncQdrantClient, name: str) -> models.CollectionIn
 
 async def _create(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: int, *, local: bool) -> None:
     """One collection a model, behind an alias: another model's can be built beside it and take its place in one step."""
-    behind = f"{name}--{re.sub(r'[^A-Za-z0-9]+', '-', model)[:40]}-{dimensions}"
-    if await described(qdrant, behind) is None:
+    behind = collection_of(name, model, dimensions)
+    await _make(qdrant, behind, model, dimensions, local=local)
+    alias = models.CreateAlias(collection_name=behind, alias_name=name)
+    await qdrant.update_collection_aliases([models.CreateAliasOperation(create_alias=alias)])
+
+
+async def _make(qdrant: AsyncQdrantClient, collection: str, model: str, dimensions: int, *, local: bool) -> None:
+    if await described(qdrant, collection) is None:
         try:
             await qdrant.create_collection(
-                behind,
+                collection,
                 vectors_config={VECTOR: models.VectorParams(size=dimensions, distance=models.Distance.COSINE)},
                 metadata={_MODEL: model},
             )
@@ -74,9 +121,7 @@ async def _create(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: 
             if error.status_code != _EXISTS:  # another process made it at this moment
                 raise
     if not local:  # local mode has no payload indexes, and says so with a warning for each
-        await _index_payload(qdrant, behind)
-    alias = models.CreateAlias(collection_name=behind, alias_name=name)
-    await qdrant.update_collection_aliases([models.CreateAliasOperation(create_alias=alias)])
+        await _index_payload(qdrant, collection)
 
 
 async def _index_payload(qdrant: AsyncQdrantClient, name: str) -> None:
@@ -90,17 +135,17 @@ async def _check(qdrant: AsyncQdrantClient, name: str, model: str, dimensions: i
     info = await described(qdrant, name)
     if info is None:
         raise IndexMismatch(f"the collection {name!r} was removed while it was opened: open it again")
-    vectors = info.config.params.vectors
-    params = vectors.get(VECTOR) if isinstance(vectors, dict) else None
-    if params is None:
+    size = size_of(info)
+    if size is None:
         raise IndexMismatch(
             f"the collection {name!r} is not Syncline's (it has no vector {VECTOR!r}): choose another name for `collection`"
         )
     built_with = (info.config.metadata or {}).get(_MODEL) or await _model_of_a_point(qdrant, name) or model
-    if (params.size, built_with) != (dimensions, model):
+    if (size, built_with) != (dimensions, model):
         raise IndexMismatch(
-            f"the collection {name!r} was built with {built_with!r} ({params.size} dimensions), but the embedder in use is {model!r} "
-            f"({dimensions} dimensions): use that embedder again, or choose another name for `collection` and run a repair to fill it"
+            f"the collection {name!r} was built with {built_with!r} ({size} dimensions), but the embedder in use is {model!r} "
+            f"({dimensions} dimensions): use that embedder again, or build a collection for this one beside it (syncline reindex, "
+            "docs/operations/reindex.md)"
         )
 
 

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,10 @@ from qdrant_client import AsyncQdrantClient, models
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Page
 from syncline_store.index import stamp
+from syncline_store.index.alias import Built, built, turn
 from syncline_store.index.changes import Refresh, Removal, Upsert
 from syncline_store.index.client import Client
-from syncline_store.index.collection import ensure
+from syncline_store.index.collection import ensure, ensure_beside, target
 from syncline_store.index.local import LocalPoints
 from syncline_store.index.points import VECTOR, Field, Mark, PointState
 from syncline_store.index.remote import RemotePoints
@@ -24,11 +26,15 @@ from syncline_store.index.state import Found
 
 
 class Index:
-    """A collection that only one embedding model writes to. Make it with `Index.open`."""
+    """A collection that only one embedding model writes to. Make it with `Index.open`.
 
-    def __init__(self, client: Client, collection: str, model: str, dimensions: int) -> None:
+    It stays with its collection when the alias is switched to another one.
+    """
+
+    def __init__(self, client: Client, collection: str, model: str, dimensions: int, *, alias: str | None = None) -> None:
         self._client = client
         self._collection = collection
+        self._alias = alias or collection
         self.model = model
         self.dimensions = dimensions
         self._writes = (LocalPoints if client.local else RemotePoints)(client, collection)
@@ -43,11 +49,46 @@ class Index:
         client = await Client.open(url, api_key)
         model, dimensions = embedder.model, embedder.dimensions
         try:
-            await client.call(lambda qdrant: ensure(qdrant, collection, model, dimensions, local=client.local))
+            found = await client.call(lambda qdrant: ensure(qdrant, collection, model, dimensions, local=client.local))
         except BaseException:
             await client.aclose()
             raise
-        return Index(client, collection, model, dimensions)
+        return Index(client, found, model, dimensions, alias=collection)
+
+    async def beside(self, embedder: Embedder) -> "Index":
+        """The index of another model: made unless it is there, the alias left as it is. Shares this one's connection, and ends with it.
+
+        Raises IndexMismatch, IndexUnavailable.
+        """
+        model, dimensions, client = embedder.model, embedder.dimensions, self._client
+        found = await client.call(lambda qdrant: ensure_beside(qdrant, self._alias, model, dimensions, local=client.local))
+        return Index(client, found, model, dimensions, alias=self._alias)
+
+    @property
+    def collection(self) -> str:
+        """The collection's own name."""
+        return self._collection
+
+    @property
+    def alias(self) -> str:
+        """The name that the settings give."""
+        return self._alias
+
+    async def serving(self) -> str | None:
+        """The collection that the alias points to now."""
+        return await self._client.call(lambda qdrant: target(qdrant, self._alias))
+
+    async def collections(self) -> list[Built]:
+        """All collections of the alias, the one that it points to first."""
+        return await self._client.call(lambda qdrant: built(qdrant, self._alias))
+
+    async def turn(self, collection: str, *, remember: bool) -> None:
+        """Point the alias at another collection, in one request. `remember` what it pointed to, for a rollback."""
+        await self._client.call(lambda qdrant: turn(qdrant, self._alias, collection, remember=remember))
+
+    async def drop(self, collection: str) -> None:
+        """Delete a collection with all its points."""
+        await self._client.call(lambda qdrant: qdrant.delete_collection(collection))
 
     @property
     def local(self) -> bool:
@@ -93,6 +134,11 @@ class Index:
     def scan(self, first: int, last: int, block: int = 10_000) -> AsyncIterator[IndexPoints]:
         """Every point of the segments first..last (inclusive), in blocks of at most `block` points, in no order."""
         return scan(self._client, self._collection, first, last, block)
+
+    async def payloads(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """All that these points say of themselves, as far as they are there."""
+        records = await self._client.call(lambda qdrant: qdrant.retrieve(self._collection, ids, with_payload=True)) if ids else []
+        return {str(record.id): record.payload or {} for record in records}
 
     async def vectors(self, ids: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """The vectors of these points, as far as they have one: float32[dimensions]."""
