@@ -66,10 +66,17 @@ class ChangeEvent(BaseModel):
         return Ref(self.tenant, self.namespace, self.key)
 
     @classmethod
-    def of(cls, ref: Ref, revision: int, kind: Kind, *, first_at: int, expires_at: int = NEVER) -> Self:
+    def of(cls, ref: Ref, revision: int, kind: Kind, *, first_at: int, expires_at: int = NEVER, traceparent: str | None = None) -> Self:
         """An event with a new id."""
         return cls(
-            tenant=ref.tenant, namespace=ref.namespace, key=ref.key, revision=revision, kind=kind, first_at=first_at, expires_at=expires_at
+            tenant=ref.tenant,
+            namespace=ref.namespace,
+            key=ref.key,
+            revision=revision,
+            kind=kind,
+            first_at=first_at,
+            expires_at=expires_at,
+            traceparent=traceparent,
         )
 
 

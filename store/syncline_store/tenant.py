@@ -7,6 +7,7 @@ a view cannot see another tenant's documents (architecture, invariant 9).
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from syncline_store.limits import (
 )
 from syncline_store.listing import Cursor, Listing
 from syncline_store.parts import Parts
+from syncline_store.tracing import span
 from syncline_store.writing import Draft, Writer
 
 if TYPE_CHECKING:
@@ -78,16 +80,11 @@ class TenantView:
         again, or lies among the dead letters), WriteOutcomeUnknown (it may or may not have landed), StorageUnavailable.
         """
         draft = self._draft(Put(namespace, key, value, index, ttl))
-        await self._open_inline()
-        (write,) = await self._writer.prepare([draft])
-        return await self._finish(write)
+        return await self._write("syncline.put", draft)
 
     async def delete(self, namespace: Prefix, key: str) -> int:
         """Delete a document, there or not; the deletion's revision. Raises what `put` does."""
-        draft = Draft(self._ref(namespace, key), None)
-        await self._open_inline()
-        (write,) = await self._writer.prepare([draft])
-        return await self._finish(write)
+        return await self._write("syncline.delete", Draft(self._ref(namespace, key), None))
 
     async def put_many(self, puts: Iterable[Put | tuple[Prefix, str, dict[str, Any]]]) -> Sequence[int | SynclineError]:
         """Write many, some at a time; for each, in order, its revision or the error that `put` would have raised.
@@ -97,7 +94,8 @@ class TenantView:
         await self._open_inline()
         results: list[int | SynclineError] = []
         for drafts in self._chunks(puts):
-            results += await self._write_chunk(drafts)
+            with self._span("syncline.put_many"):
+                results += await self._write_chunk(drafts)
         return results
 
     async def configure(self, namespace: Prefix, *, fields: Sequence[str] = ("$",), buckets: int = 8) -> NamespaceSettings:
@@ -168,10 +166,11 @@ class TenantView:
         EmbedderUnavailable, StorageUnavailable.
         """
         below = checked_prefix(prefix, self._limits)
-        await self._open_index()
-        return await self._search().search(
-            self.tenant, below, query=query, vector=vector, filter=filter, limit=limit, offset=offset, threshold=threshold
-        )
+        with self._span("syncline.search"):
+            await self._open_index()
+            return await self._search().search(
+                self.tenant, below, query=query, vector=vector, filter=filter, limit=limit, offset=offset, threshold=threshold
+            )
 
     async def wait_until_indexed(self, ref: Ref | tuple[Prefix, str], revision: int, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a word of the public face
         """Return once the index holds the document, named by (namespace, key), at this revision or a later one; `timeout` is seconds.
@@ -215,6 +214,15 @@ class TenantView:
     async def _open_inline(self) -> None:
         if self._inline is not None:
             await self._inline.open()
+
+    def _span(self, name: str) -> AbstractContextManager[None]:
+        return span(name, tenant=self.tenant)
+
+    async def _write(self, operation: str, draft: Draft) -> int:
+        with self._span(operation):
+            await self._open_inline()
+            (write,) = await self._writer.prepare([draft])
+            return await self._finish(write)
 
     async def _finish(self, write: Write) -> int:
         await self._writer.land(write)

@@ -13,6 +13,7 @@ from syncline_contracts.errors import WriteOutcomeUnknown
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Namespace, Ref
 from syncline_contracts.revision import NEVER, Clock
+from syncline_store import tracing
 from syncline_store.directory import Directory
 from syncline_store.document import INDEX_AS_NAMESPACE, Write, content_hash
 from syncline_store.engines.protocol import Engine, NamespaceSettings, Refused, Stored, Unknown, WriteOutcome
@@ -110,5 +111,6 @@ class Writer:
         self._last = revision = self._clock.tick()
         life = self._grace if draft.value is None else draft.ttl
         expires = NEVER if draft.value is None or draft.ttl is None else revision + draft.ttl * 1_000_000
-        event = ChangeEvent.of(draft.ref, revision, Kind.WRITE, first_at=self._clock.now(), expires_at=expires)
+        now, trace = self._clock.now(), tracing.traceparent()
+        event = ChangeEvent.of(draft.ref, revision, Kind.WRITE, first_at=now, expires_at=expires, traceparent=trace)
         return Write(draft.value, content_hash(draft.value), draft.index_spec, event, life)

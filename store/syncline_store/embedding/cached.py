@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from syncline_store.embedding.protocol import Embedder, Vectors
+from syncline_store.tracing import span
 
 _HASH_BYTES = 16
 
@@ -59,7 +60,8 @@ class CachedEmbedder:
             self._vectors.move_to_end(key)
             return found
         self.misses += 1
-        vector = np.array(await self._embedder.embed_query(text))
+        with span("syncline.embed_query", model=self.model):
+            vector = np.array(await self._embedder.embed_query(text))
         vector.flags.writeable = False
         self._vectors[key] = vector
         if len(self._vectors) > self._size:

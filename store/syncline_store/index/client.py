@@ -15,6 +15,7 @@ from qdrant_client import AsyncQdrantClient
 
 from syncline_contracts.errors import IndexLocked, IndexUnavailable, SynclineError
 from syncline_store.index.errors import QDRANT_ERRORS, translate
+from syncline_store.tracing import span
 
 T = TypeVar("T")
 PATH = "path:"
@@ -66,8 +67,12 @@ class Client:
         """Local mode: in this process, on this disk."""
         return self._thread is not None
 
-    async def call(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]]) -> T:
-        """Ask the client something, one hop there and back. Qdrant's errors come out translated."""
+    async def call(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]], what: str = "other") -> T:
+        """Ask the client something, one hop there and back; `what` names it in traces. Qdrant's errors come out translated."""
+        with span("syncline.qdrant", request=what):
+            return await self._call(ask)
+
+    async def _call(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]]) -> T:
         try:
             if self._thread is None:
                 return await ask(self._qdrant)

@@ -34,7 +34,7 @@ class LocalPoints:
 
     async def points(self, documents: Sequence[uuid.UUID]) -> list[PointState]:
         """Every point of these documents."""
-        return await self._client.call(lambda qdrant: self._points(qdrant, documents))
+        return await self._client.call(lambda qdrant: self._points(qdrant, documents), "points")
 
     async def _points(self, qdrant: AsyncQdrantClient, documents: Sequence[uuid.UUID]) -> list[PointState]:
         highest = await self._directory(qdrant)
@@ -65,7 +65,7 @@ class LocalPoints:
     async def upsert(self, operations: Sequence[Upsert]) -> None:
         """Each operation under its own guard."""
         for request in pieces(operations, MAX_POINTS):
-            await self._client.call(lambda qdrant, request=request: self._upsert(qdrant, request))  # type: ignore[misc]  # as in remote.py
+            await self._client.call(lambda qdrant, request=request: self._upsert(qdrant, request), "upsert")  # type: ignore[misc]  # as in remote.py
 
     async def _upsert(self, qdrant: AsyncQdrantClient, operations: Sequence[Upsert]) -> None:
         highest = await self._directory(qdrant)
@@ -76,7 +76,7 @@ class LocalPoints:
 
     async def refresh(self, changes: Sequence[Refresh]) -> None:
         """Look and set, in one call."""
-        await self._client.call(lambda qdrant: self._refresh(qdrant, changes))
+        await self._client.call(lambda qdrant: self._refresh(qdrant, changes), "refresh")
 
     async def _refresh(self, qdrant: AsyncQdrantClient, changes: Sequence[Refresh]) -> None:
         highest = await self._directory(qdrant)
@@ -89,7 +89,7 @@ class LocalPoints:
 
     async def remove(self, removals: Sequence[Removal]) -> None:
         """Look and delete, in one call."""
-        await self._client.call(lambda qdrant: self._remove(qdrant, removals))
+        await self._client.call(lambda qdrant: self._remove(qdrant, removals), "remove")
 
     async def _remove(self, qdrant: AsyncQdrantClient, removals: Sequence[Removal]) -> None:
         highest = await self._directory(qdrant)

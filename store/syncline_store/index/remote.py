@@ -39,7 +39,8 @@ class RemotePoints:
             points, after = await self._client.call(
                 lambda qdrant, after=after: qdrant.scroll(  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
                     self._collection, where, limit=PAGE, offset=after, with_payload=list(STATE)
-                )
+                ),
+                "points",
             )
             found += [state(point.payload or {}) for point in points]
             if after is None:
@@ -56,7 +57,8 @@ class RemotePoints:
                         )
                     )
                     for operation in request
-                ]
+                ],
+                "upsert",
             )
 
     async def refresh(self, changes: Sequence[Refresh]) -> None:
@@ -66,7 +68,8 @@ class RemotePoints:
                 [
                     models.SetPayloadOperation(set_payload=models.SetPayload(payload=change.payload, filter=refreshable(change)))
                     for change in changes[start : start + MAX_OPERATIONS]
-                ]
+                ],
+                "refresh",
             )
 
     async def remove(self, removals: Sequence[Removal]) -> None:
@@ -76,11 +79,12 @@ class RemotePoints:
                 [
                     models.DeleteOperation(delete=models.FilterSelector(filter=removable(removal)))
                     for removal in removals[start : start + MAX_OPERATIONS]
-                ]
+                ],
+                "remove",
             )
 
-    async def _update(self, operations: list[models.UpdateOperation]) -> None:
+    async def _update(self, operations: list[models.UpdateOperation], what: str) -> None:
         async def ask(qdrant: AsyncQdrantClient) -> object:
             return await qdrant.batch_update_points(self._collection, operations, wait=True)
 
-        await self._client.call(ask)
+        await self._client.call(ask, what)

@@ -42,7 +42,7 @@ async def nearest(
             with_payload=list(_FOUND),
         )
 
-    answer = await _ask(client.call(ask))
+    answer = await _ask(client.call(ask, "nearest"))
     return _found([(point.payload or {}, point.score) for point in answer.points])
 
 
@@ -53,7 +53,7 @@ async def by_filter(client: Client, collection: str, where: models.Filter, after
     async def ask(qdrant: AsyncQdrantClient) -> tuple[list[models.Record], models.ExtendedPointId | None]:
         return await qdrant.scroll(collection, heads, limit=limit, offset=after, with_payload=list(_FOUND))
 
-    records, following = await _ask(client.call(ask))
+    records, following = await _ask(client.call(ask, "filtered"))
     return Page(_found([(record.payload or {}, 0.0) for record in records]), None if following is None else str(following))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from syncline_contracts.errors import DocumentRefused, EmbedderUnavailable, IndexMismatch
 from syncline_store.embedding.protocol import Embedder, Vectors
+from syncline_store.tracing import span
 
 
 async def embed_texts(embedder: Embedder, texts: Sequence[str], dimensions: int) -> Vectors:
@@ -14,11 +15,13 @@ async def embed_texts(embedder: Embedder, texts: Sequence[str], dimensions: int)
     Raises DocumentRefused if a vector is not finite, IndexMismatch if it has another length than the index's, EmbedderUnavailable
     if there are more or fewer vectors than texts: whatever is wrong with an embedder is seen before anything is written.
     """
-    parts = [
-        _checked(await embedder.embed_documents(piece), len(piece), dimensions, embedder.model)
-        for piece in _pieces(texts, embedder.max_texts)
-    ]
+    parts = [await _embedded(embedder, piece, dimensions) for piece in _pieces(texts, embedder.max_texts)]
     return np.concatenate(parts) if parts else np.empty((0, dimensions), np.float32)
+
+
+async def _embedded(embedder: Embedder, texts: Sequence[str], dimensions: int) -> Vectors:
+    with span("syncline.embed", model=embedder.model, texts=len(texts)):
+        return _checked(await embedder.embed_documents(texts), len(texts), dimensions, embedder.model)
 
 
 def _pieces(texts: Sequence[str], size: int) -> list[Sequence[str]]:

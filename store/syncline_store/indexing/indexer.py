@@ -26,6 +26,7 @@ from syncline_store.indexing.sizing import Sizing
 from syncline_store.indexing.write import Writer
 from syncline_store.settings import IndexingSettings
 from syncline_store.together import together
+from syncline_store.tracing import batch_span
 
 if TYPE_CHECKING:  # qdrant-client takes seconds to import
     from syncline_store.index.index import Index
@@ -38,7 +39,8 @@ class Indexer:
     """Brings documents and index in step, following docs/protocol.md. Safe to use from several tasks at once.
 
     `tombstone_grace`: µs that a tombstone point is kept. A batch that takes longer than the deadline (a setting, at most half
-    of the grace) is given up and must come again.
+    of the grace) is given up and must come again. `alone` False: another model's indexer gets the same deliveries (`EveryIndex`).
+    Then a dead letter names the model, and is not resolved here, where only one of them has the document.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Indexer:
         clock: Clock,
         settings: IndexingSettings | None = None,
         tombstone_grace: int,
+        alone: bool = True,
     ) -> None:
         settings = settings or IndexingSettings()
         documents = engine.documents
@@ -64,6 +67,8 @@ class Indexer:
             clock=clock,
         )
         self._dead_letters = engine.dead_letters
+        self._alone = alone
+        self._model = index.model
         self._clock = clock
         self._sizing = sizing
         self._at_once = settings.batches_at_once
@@ -78,6 +83,10 @@ class Indexer:
         Raises Unavailable when a part does not answer, ConfigurationError when it cannot work as it is: nothing was dead-lettered
         then, and nothing may be acknowledged; the same deliveries again do no harm.
         """
+        with batch_span("syncline.index", [delivery.event for delivery in deliveries]):
+            return await self._index(deliveries)
+
+    async def _index(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         outcomes: dict[Ref, Outcome] = {}
         works = deque(coalesce(deliveries).values())
 
@@ -100,11 +109,12 @@ class Indexer:
             poisons += result.poisons
             waiting = result.left
         outcomes += await self._bury(poisons)
-        await resolve(self._dead_letters, {each.ref.document: each.revision for each in outcomes if isinstance(each, Handled)})
+        if self._alone:
+            await resolve(self._dead_letters, {each.ref.document: each.revision for each in outcomes if isinstance(each, Handled)})
         return {outcome.ref: outcome for outcome in outcomes}
 
     async def _bury(self, poisons: Sequence[Poison[Case]]) -> list[Outcome]:
-        letters = [_letter(poison, self._clock.now()) for poison in poisons]
+        letters = [_letter(poison, self._clock.now(), "" if self._alone else f"{self._model}: ") for poison in poisons]
         await bury(self._dead_letters, letters)
         return [
             Buried(poison.item.work.ref, each.revision or 0, each.error, each.message)
@@ -112,10 +122,11 @@ class Indexer:
         ]
 
 
-def _letter(poison: Poison[Case], now: int) -> DeadLetter:
+def _letter(poison: Poison[Case], now: int, whose: str) -> DeadLetter:
     case = poison.item
     revision = case.row.revision if case.row is not None else case.event.revision
-    return letter(case.work, revision, poison.error, poison.attempts, now)
+    made = letter(case.work, revision, poison.error, poison.attempts, now)
+    return made.model_copy(update={"message": whose + made.message})
 
 
 def _refuse_endless(waiting: Sequence[Open]) -> None:

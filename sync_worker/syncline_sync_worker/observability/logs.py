@@ -13,6 +13,8 @@ import structlog
 from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from syncline_store.tracing import trace_id, traceparent
+
 SECRETS = ("api_key", "password", "secret", "token", "authorization")
 """A field whose name holds one of these is not shown."""
 SHORTEST = 4
@@ -42,6 +44,7 @@ def set_up(
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        name_trace,
         hide_secrets,
     ]
     shape: list[Processor] = [*_shape(form, colors=target.isatty()), _blanked(secrets)]
@@ -58,6 +61,13 @@ def set_up(
 def hide_secrets(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Blank out every field whose name says that it is a secret."""
     return {name: "***" if any(word in name.lower() for word in SECRETS) else value for name, value in line.items()}
+
+
+def name_trace(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Say in which trace it was written, where one is under way and the line does not say so itself."""
+    if (found := trace_id(traceparent())) is not None:
+        line.setdefault("trace_id", found)
+    return line
 
 
 def secrets_of(settings: BaseModel) -> list[str]:

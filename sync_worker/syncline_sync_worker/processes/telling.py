@@ -8,6 +8,7 @@ from structlog.contextvars import bound_contextvars
 
 from syncline_store.indexing.delivery import Delivery
 from syncline_store.indexing.outcome import Buried, Deferred, Handled, Outcome
+from syncline_store.tracing import trace_id
 from syncline_sync_worker.handler import Done, Pause, Undecodable, Verdict
 from syncline_sync_worker.processes.trouble import Trouble
 
@@ -83,9 +84,3 @@ def _tell(outcome: Outcome) -> None:
             pass  # thousands a second
         case _:
             assert_never(outcome)
-
-
-def trace_id(traceparent: str | None) -> str | None:
-    """The trace's id in a W3C ``traceparent`` header: its second field."""
-    parts = (traceparent or "").split("-")
-    return parts[1] if len(parts) > 1 else None

@@ -11,6 +11,7 @@ from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Outbox, OutboxRow, Pos
 from syncline_store.indexing.intents import Intents
 from syncline_store.indexing.pages import begin, low_water_mark
+from syncline_store.tracing import batch_span
 from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.relay.lease import HeldLease
 from syncline_sync_worker.relay.published import Published
@@ -157,7 +158,8 @@ class LeasedShard:
             return 0
         if not self.lease.alive:
             raise TransportUnavailable(f"the lease of shard {self.lease.shard} was lost: its events are another relay's")
-        await self._publisher.publish(rows)
+        with batch_span("syncline.publish", [row.event for row in rows], shard=self.lease.shard):
+            await self._publisher.publish(rows)
         self._published.add(row.pos for row in rows)
         self._published.add(self._intents.published(rows))
         self._metrics.published(self.lease.shard, len(rows))
