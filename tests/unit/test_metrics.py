@@ -93,3 +93,11 @@ def test_the_oldest_dead_letter_ages_until_there_is_none(scraped: Scraped) -> No
     assert scraped("dead_letters_oldest_seconds") == 1
     scraped.metrics.oldest_letter(None)
     assert scraped("dead_letters_oldest_seconds") == 0
+
+
+def test_open_dead_letters_are_told_by_error_and_forgotten_when_they_are_closed(scraped: Scraped) -> None:
+    scraped.metrics.open_letters({"DocumentRefused": 2, "UndecodableEvent": 1})
+    assert scraped("dead_letters_open", error="DocumentRefused") == 2
+    scraped.metrics.open_letters({"UndecodableEvent": 3})
+    assert scraped("dead_letters_open", error="UndecodableEvent") == 3
+    assert scraped.metrics.registry.get_sample_value("syncline_dead_letters_open", {"error": "DocumentRefused"}) is None

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from syncline_contracts import codec
 from syncline_contracts.audit import Action, AuditRecord
 from syncline_contracts.dead_letter import Closed, DeadLetter
+from syncline_contracts.errors import StorageUnavailable
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import Clock
@@ -125,6 +126,20 @@ async def test_bytes_that_this_version_can_decode_are_replayed_and_closed(engine
     shown = await desk.show(newer.id)
     assert shown is not None
     assert shown.closed is Closed.REPLAYED
+
+
+async def test_bytes_that_cannot_be_written_back_keep_their_letter(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = letter("n1").model_copy(update={"document": None, "tenant": None, "namespace": None, "key": None})
+    await engine.dead_letters.add([newer])
+
+    async def down(events: Sequence[ChangeEvent], due: int | None = None) -> None:
+        raise StorageUnavailable(f"no route to host: {len(events)}, {due}")
+
+    monkeypatch.setattr(engine.outbox, "append", down)
+    desk = DeadLetterDesk(engine)
+    with pytest.raises(StorageUnavailable):
+        await desk.replay_all()
+    assert [found.id for found in (await desk.list()).items] == [newer.id]
 
 
 async def test_all_of_them_are_replayed_page_by_page(engine: SqliteEngine, desk: DeadLetterDesk) -> None:

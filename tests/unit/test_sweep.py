@@ -9,6 +9,7 @@ from syncline_store.engines.protocol import Page
 from syncline_store.testing import open_test_store
 from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.sweep import Sweep, Swept
+from syncline_sync_worker.sweep.sweep import MOST_LETTERS
 from tests.parts.clock import SECOND, ManualClock
 
 GRACE = 3600.0
@@ -40,9 +41,12 @@ async def test_what_outlived_its_grace_goes_and_nothing_else() -> None:
 
 
 async def test_running_waits_out_an_outage_and_ends_with_the_stop() -> None:
+    pages = [*range(10_000)]
+
     class Letters:
-        async def scan(self, after: str | None, limit: int) -> Page[DeadLetter]:
-            return Page([LETTER], None)
+        async def scan(self, after: str | None, limit: int, *, closed: bool) -> Page[DeadLetter]:
+            assert not closed
+            return Page([LETTER], "on" if pages.pop() else None)
 
     class Engine:
         dead_letters = Letters()
@@ -72,6 +76,7 @@ async def test_running_waits_out_an_outage_and_ends_with_the_stop() -> None:
     assert index.calls >= 2
     value = metrics.registry.get_sample_value
     assert value("syncline_dead_letters_oldest_seconds") == 90
+    assert value("syncline_dead_letters_open", {"error": "DocumentRefused"}) == MOST_LETTERS
     points, rows = (value("syncline_sweep_removed_total", {"what": what}) for what in ("points", "rows"))
     assert points
     assert rows == 2 * points

@@ -87,11 +87,13 @@ class DeadLetterDesk:
             if (after := found.after) is None:
                 return
 
-    async def summary(self, which: LetterFilter = EVERY, *, closed: bool = False) -> Summary:
-        """How many, by the error's class, and the oldest."""
+    async def summary(self, which: LetterFilter = EVERY, *, closed: bool = False, most: int | None = None) -> Summary:
+        """How many, by the error's class, and the oldest; counted up to `most` of them."""
         summary = Summary()
         async for letter in self.letters(which, closed=closed):
             summary.add(letter)
+            if summary.count == most:
+                break
         return summary
 
     async def oldest(self) -> int | None:

@@ -132,6 +132,7 @@ class Metrics:
         registry = self.registry
         self._swept = Counter("syncline_sweep_removed", "What had outlived its grace", ["what"], registry=registry)
         self._letter = Gauge("syncline_dead_letters_oldest_seconds", "Age of the oldest open dead letter", registry=registry)
+        self._letters = Gauge("syncline_dead_letters_open", "Open dead letters, up to 2,000 of them", ["error"], registry=registry)
 
     def swept(self, *, points: int, rows: int) -> None:
         """A sweep removed these from the index and from the storage."""
@@ -141,6 +142,12 @@ class Metrics:
     def oldest_letter(self, at: int | None) -> None:
         """When the document of the oldest open dead letter first failed; None without any."""
         self._letter.set_function(_nothing if at is None else self._age(at))
+
+    def open_letters(self, by_error: Mapping[str, int]) -> None:
+        """How many dead letters are open, by the class of their error."""
+        self._letters.clear()
+        for error, count in by_error.items():
+            self._letters.labels(error).set(count)
 
     def _age(self, at: int) -> Callable[[], float]:
         return lambda: max(0, self._now() - at) / 1e6
