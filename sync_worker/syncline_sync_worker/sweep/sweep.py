@@ -9,10 +9,14 @@ from syncline_contracts.errors import Unavailable
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine
 from syncline_store.index import Index
+from syncline_sync_worker.dead_letters.replay import DeadLetterDesk
 from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.transport.backoff import wait_for
 
 log = structlog.get_logger(__name__)
+
+MOST_LETTERS = 2_000
+"""Open dead letters that are counted; beyond, their number says that much and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Sweep:
                 log.info("swept", points=swept.points, rows=swept.rows)
 
     async def _look_at_letters(self) -> None:
-        """A sweep's pace is right for it, too: how long an operator has left a dead letter lying."""
-        oldest = (await self._engine.dead_letters.scan(None, 1)).items
-        self._metrics.oldest_letter(oldest[0].first_at if oldest else None)
+        """A sweep's pace is right for it, too: how many dead letters an operator has left lying, and how long."""
+        found = await DeadLetterDesk(self._engine).summary(most=MOST_LETTERS)
+        self._metrics.oldest_letter(found.oldest)
+        self._metrics.open_letters(found.by_error)
