@@ -5,6 +5,7 @@ import itertools
 import cassandra
 import pytest
 from cassandra import ConsistencyLevel, WriteType
+from cassandra.query import BatchType
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from syncline_contracts.errors import ConfigurationError, StorageUnavailable, Sy
 from syncline_store.engines.cql.bounded import Bounded
 from syncline_store.engines.cql.errors import translated
 from syncline_store.engines.cql.partition import ranges, tokens
-from syncline_store.engines.cql.writing import NothingDone, Result, _failed, _life, _outcomes, _size
+from syncline_store.engines.cql.writing import NothingDone, Result, _batch, _failed, _life, _outcomes, _size
 from syncline_store.engines.protocol import Refused, Stored, Unknown
 from tests.parts.writes import ref, write
 
@@ -85,3 +86,7 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in (1, 2, 3, 1, 4):
         known.put(number, 10 * number)
     assert [known.get(number) for number in (1, 2, 3, 4)] == [10, None, 30, 40]
+
+
+def test_a_batch_is_routed_by_its_documents() -> None:
+    assert _batch(BatchType.LOGGED).table == "documents"

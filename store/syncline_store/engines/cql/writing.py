@@ -140,7 +140,7 @@ class Writing:
 
     async def _together(self, batch: Sequence[Bound]) -> Result:
         async def send(place: Place) -> None:
-            logged = BatchStatement(BatchType.LOGGED)
+            logged = _batch(BatchType.LOGGED)
             for each in batch:
                 for statement in each.statements:
                     logged.add(statement)
@@ -152,7 +152,7 @@ class Writing:
     async def _outbox_first(self, write: Bound) -> Result:
         async def send(place: Place) -> None:
             await self._session.execute(place.row(write.write.event))
-            document = BatchStatement(BatchType.UNLOGGED)  # of one partition: one mutation, which no limit on batches concerns
+            document = _batch(BatchType.UNLOGGED)  # of one partition: one mutation, which no limit on batches concerns
             for statement in write.statements:
                 document.add(statement)
             await self._session.execute(document)
@@ -173,6 +173,13 @@ class Writing:
         except SynclineError as error:
             return _failed(error, writes[0])
         return _STORED
+
+
+def _batch(kind: BatchType) -> BatchStatement:
+    """It is sent where its first statement's row is: the driver takes its key, and must be told the table that tablets go by."""
+    batch = BatchStatement(kind)
+    batch.table = "documents"
+    return batch
 
 
 def _failed(error: SynclineError, write: Write) -> Result:
