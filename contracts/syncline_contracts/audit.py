@@ -15,6 +15,9 @@ class Action(StrEnum):
     REPLAY = "dead-letters replay"
     DISCARD = "dead-letters discard"
     REPAIR = "reconcile repair"
+    SWITCH = "reindex switch"
+    ROLLBACK = "reindex rollback"
+    DROP = "reindex drop"
 
 
 class AuditRecord(BaseModel):

@@ -15,7 +15,7 @@ from syncline_store.parts import Parts
 from syncline_store.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from syncline_store.indexing.indexer import Indexer
+    from syncline_store.indexing.every import EveryIndex
 
 SOURCE = "inline"
 
@@ -56,7 +56,7 @@ class InlineIndexing:
             case _:
                 assert_never(outcome)
 
-    async def start(self) -> "Indexer":
+    async def start(self) -> "EveryIndex":
         """Open the index; the upkeep begins with that. Raises what opening the index does."""
         return await self.upkeep.start()
 

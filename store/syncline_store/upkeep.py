@@ -4,6 +4,7 @@ With relay and worker both are theirs.
 """
 
 import asyncio
+import contextvars
 import logging
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,7 @@ from syncline_store.indexing.catch_up import LOCAL_OWNER, CatchUp
 from syncline_store.parts import Parts
 
 if TYPE_CHECKING:
-    from syncline_store.index.index import Index
-    from syncline_store.indexing.indexer import Indexer
+    from syncline_store.indexing.every import EveryIndex
 
 PATIENCE = 5.0
 """Seconds that closing waits for a pass of the catch-up to end by itself."""
@@ -32,15 +32,16 @@ class Upkeep:
         self._catch_up: CatchUp | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def start(self) -> "Indexer":
+    async def start(self) -> "EveryIndex":
         """Open the index, and see that the task runs. Raises what opening the index does."""
-        indexer, index = await self._parts.indexer(), await self._parts.index()
+        indexer = await self._parts.indexer()
         if self._running is None or self._running.done():
             _tell(self._running)
             settings = self._parts.settings
             owner = LOCAL_OWNER if settings.local_index else None
             self._catch_up = CatchUp(self._parts.engine, indexer, clock=self._parts.clock, interval=settings.catch_up_interval, owner=owner)
-            self._running = asyncio.create_task(self._run(self._catch_up, index), name="syncline-upkeep")
+            # a context of its own: it outlives the trace of the write that happened to start it
+            self._running = asyncio.create_task(self._run(self._catch_up), name="syncline-upkeep", context=contextvars.Context())
         return indexer
 
     def poke(self) -> None:
@@ -55,7 +56,7 @@ class Upkeep:
 
     async def sweep(self) -> int:
         """Remove what has outlived its grace from both sides; how many points and rows there were. Raises Unavailable."""
-        return await self._sweep(await self._parts.index())
+        return await self._sweep()
 
     async def aclose(self) -> None:
         """End both: a long pass is broken off, and taken up where the store opens next."""
@@ -66,23 +67,23 @@ class Upkeep:
             await asyncio.wait([self._running])
             _tell(self._running)
 
-    async def _run(self, catch_up: CatchUp, index: "Index") -> None:
+    async def _run(self, catch_up: CatchUp) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(catch_up.run(self._stop), name="syncline-catch-up")
-            group.create_task(self._sweeps(index), name="syncline-sweep")
+            group.create_task(self._sweeps(), name="syncline-sweep")
 
-    async def _sweeps(self, index: "Index") -> None:
+    async def _sweeps(self) -> None:
         wait = min(FIRST_SWEEP, self._parts.settings.sweep_interval)
         while not await _is_set(self._stop, wait):
             try:
-                await self._sweep(index)
+                await self._sweep()
             except Unavailable as error:
                 _log.warning("cannot sweep now, trying again later: %s", error)
             wait = self._parts.settings.sweep_interval
 
-    async def _sweep(self, index: "Index") -> int:
+    async def _sweep(self) -> int:
         now = self._parts.clock.now()
-        points = await index.purge(now, self._parts.settings.tombstone_grace_us)
+        points = sum([await index.purge(now, self._parts.settings.tombstone_grace_us) for index in await self._parts.indexes()])
         return points + await self._parts.engine.expire(now)
 
 

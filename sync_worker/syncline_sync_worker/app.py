@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from syncline_contracts.errors import IndexLocked
+from syncline_contracts.errors import ConfigurationError, IndexLocked, InvalidInput
 from syncline_contracts.identity import SEGMENTS, Ref
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine, Pos
@@ -27,9 +27,10 @@ from syncline_sync_worker.status import Status, pending, read_status
 from syncline_sync_worker.transport import DirectPublisher
 
 if TYPE_CHECKING:
-    from syncline_store.indexing import Indexer
+    from syncline_store.indexing.every import EveryIndex
     from syncline_sync_worker.reconcile.reconciler import Reconciler
     from syncline_sync_worker.reconcile.unhandled import Unhandled
+    from syncline_sync_worker.reindex import Alias, Build, Side
 
 Advance = Callable[[int], None]
 
@@ -140,7 +141,7 @@ class App:
         from syncline_sync_worker.sweep import Sweep  # noqa: PLC0415 - brings qdrant-client, which most commands do without for a while
 
         relay, publisher = await self._relay(advance, self.configuration.handling, patience=30.0)
-        sweep = Sweep(self.engine, await self._parts.index(), clock=self.clock, grace=self.configuration.tombstone_grace_us)
+        sweep = Sweep(self.engine, *await self._parts.indexes(), clock=self.clock, grace=self.configuration.tombstone_grace_us)
 
         async def end_waits() -> None:
             await stop.wait()
@@ -151,20 +152,51 @@ class App:
             group.create_task(sweep.run(stop))
             group.create_task(end_waits())
 
-    async def reconciler(self, settings: ReconcileSettings) -> "Reconciler":
-        """What compares the two sides."""
+    async def reconciler(self, settings: ReconcileSettings, model: str | None = None) -> "Reconciler":
+        """What compares the source with the index that is searched, or with that of a model that the settings name.
+
+        Raises InvalidInput for a model that they do not.
+        """
+        return self._reconciler(settings, choose(await self.sides(), model, self.configuration))
+
+    def _reconciler(self, settings: ReconcileSettings, side: "Side") -> "Reconciler":
         from syncline_sync_worker.reconcile.reconciler import Reconciler  # noqa: PLC0415 - one command needs it
 
-        index = await self._parts.index()
         return Reconciler(
             self.engine,
-            index,
-            self._parts.embedder,
+            side.index,
+            side.embedder,
             self.configuration.indexing_settings,
             clock=self.clock,
             settings=settings,
             unhandled=self._unhandled(),
         )
+
+    async def sides(self) -> "list[Side]":
+        """The index that is searched and, while a model is migrated, the next one's. Raises as opening an index does."""
+        from syncline_sync_worker.reindex import Side  # noqa: PLC0415 - brings qdrant-client
+
+        following, embedder = await self._parts.next_index(), self._parts.next_embedder
+        own = Side(await self._parts.index(), self._parts.embedder, "embedder")
+        return [own] if following is None or embedder is None else [own, Side(following, embedder, "next.embedder")]
+
+    async def alias(self, settings: ReconcileSettings) -> "Alias":
+        """What switches the alias, once a check with these settings finds the other collection in step."""
+        from syncline_sync_worker.reindex import Alias  # noqa: PLC0415 - one command needs it
+
+        return Alias(await self.sides(), lambda side: self._reconciler(settings, side).check())
+
+    async def build(self) -> "Build":
+        """What fills the next model's collection. Raises ConfigurationError without a next model."""
+        from syncline_sync_worker.reindex import Build  # noqa: PLC0415 - one command needs it
+
+        index, indexer, configuration = await self._parts.next_index(), await self._parts.indexer_of_next(), self.configuration
+        if index is None or indexer is None:
+            raise ConfigurationError("there is no next model: name it in `next.embedder`, or with --model")
+        handler = Handler(indexer, self.engine.dead_letters, clock=self.clock, settings=configuration.handling)
+        indexing = configuration.indexing_settings
+        batch = indexing.max_batch * indexing.batches_at_once
+        return Build(self.engine, index, handler, self.clock, per_range=configuration.reconcile.range_documents, batch=batch)
 
     def _unhandled(self) -> "Unhandled":
         """What the workers have still to handle."""
@@ -206,7 +238,7 @@ class App:
 class _Telling:
     """The indexer, telling somebody what became of each batch."""
 
-    def __init__(self, indexer: "Indexer", tell: Callable[[Sequence[Outcome]], None]) -> None:
+    def __init__(self, indexer: "EveryIndex", tell: Callable[[Sequence[Outcome]], None]) -> None:
         self._indexer = indexer
         self._tell = tell
 
@@ -214,6 +246,17 @@ class _Telling:
         outcomes = await self._indexer.index(deliveries)
         self._tell(outcomes)
         return outcomes
+
+
+def choose(sides: "Sequence[Side]", model: str | None, configuration: Configuration) -> "Side":
+    """The side of a model, called as the settings call it or by its id; the one that is searched where none is named."""
+    if model is None:
+        return sides[0]
+    following = None if configuration.next is None else configuration.next.embedder
+    for side, called in zip(sides, (configuration.embedder, following), strict=False):
+        if model in (called, side.embedder.model):
+            return side
+    raise InvalidInput("--model", f"{model!r} is neither the model in use nor the next one of these settings")
 
 
 def set_up_logs(configuration: Configuration) -> None:

@@ -88,16 +88,20 @@ async def _collection(configuration: Configuration) -> Step:
     if configuration.local_index:
         return Step("index", configuration.index)
     from syncline_store.index.client import Client  # noqa: PLC0415 - qdrant-client takes a second to import
-    from syncline_store.index.collection import ensure  # noqa: PLC0415 - as above
+    from syncline_store.index.collection import ensure, ensure_beside  # noqa: PLC0415 - as above
 
     key = configuration.index_api_key
     client = await Client.open(configuration.index, None if key is None else key.get_secret_value())
-    embedder = build_embedder(configuration)
+    embedder, name = build_embedder(configuration), configuration.collection
+    following = None if configuration.for_next is None else build_embedder(configuration.for_next)
     try:
-        name, model, dimensions = configuration.collection, embedder.model, embedder.dimensions
         was_there = await client.call(lambda qdrant: qdrant.collection_exists(name))
-        await client.call(lambda qdrant: ensure(qdrant, name, model, dimensions, local=False))
+        await client.call(lambda qdrant: ensure(qdrant, name, embedder.model, embedder.dimensions, local=False))
+        if following is not None:
+            await client.call(lambda qdrant: ensure_beside(qdrant, name, following.model, following.dimensions, local=False))
     finally:
         await embedder.aclose()
+        if following is not None:
+            await following.aclose()
         await client.aclose()
     return Step("index", configuration.index, made=() if was_there else (name,), there=(name,) if was_there else ())

@@ -2,7 +2,7 @@
 
 from syncline_store.settings.base import Count, Seconds, Settings, explain, problems
 from syncline_store.settings.cql import CqlOptions, CqlSettings, ReplicationSettings, TlsSettings, cql_settings
-from syncline_store.settings.embedding import EmbeddingSettings
+from syncline_store.settings.embedding import EmbeddingSettings, NextSettings
 from syncline_store.settings.store import (
     MEMORY,
     GroupSettings,
@@ -21,6 +21,7 @@ __all__ = [
     "GroupSettings",
     "IndexingSettings",
     "LimitSettings",
+    "NextSettings",
     "ReplicationSettings",
     "Seconds",
     "Settings",

@@ -115,6 +115,26 @@ class EmbeddingSettings(Settings):
         return self.dimensions or native or 0
 
 
+class NextSettings(Settings):
+    """The model that is migrated to or, after the switch, the one that a rollback goes back to. Every write reaches its collection too."""
+
+    embedder: str
+    """As `embedder`."""
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    """As `embedding`."""
+
+    @field_validator("embedder")
+    @classmethod
+    def _embedder_is_known(cls, embedder: str) -> str:
+        named(embedder)
+        return embedder
+
+    @model_validator(mode="after")
+    def _embedder_is_whole(self) -> Self:
+        expect_whole(self.embedder, self.embedding)
+        return self
+
+
 def named(embedder: str) -> Named:
     """Read ``KIND:MODEL``. Raises ValueError that names the remedy."""
     kind, _, model = embedder.partition(":")

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 
 from syncline_store.settings.base import Count, Seconds, Settings, explain, problems
 from syncline_store.settings.cql import CQL, CqlOptions, CqlSettings, address
-from syncline_store.settings.embedding import EmbeddingSettings, expect_whole, named
+from syncline_store.settings.embedding import EmbeddingSettings, NextSettings, expect_whole, named
 
 SQLITE = "sqlite:///"
 MEMORY = ":memory:"
@@ -69,6 +69,8 @@ class StoreSettings(Settings):
     """``wordllama:DIMENSIONS`` (64, 128 or 256), ``openai:MODEL`` (any compatible endpoint) or ``sentence-transformers:MODEL``."""
     embedding: EmbeddingSettings = EmbeddingSettings()
     """How the embedding model is talked to."""
+    next: NextSettings | None = None
+    """Another embedding model whose collection every write reaches as well: while a model is migrated."""
     tombstone_grace: Seconds = 7 * 24 * 3600.0
     """How long a deletion stays known, in the storage and in the index."""
     write_deadline: Seconds = 10.0
@@ -124,6 +126,19 @@ class StoreSettings(Settings):
     def _embedder_is_whole(self) -> Self:
         expect_whole(self.embedder, self.embedding)
         return self
+
+    @model_validator(mode="after")
+    def _next_is_another(self) -> Self:
+        if self.next is not None and (self.next.embedder, self.next.embedding) == (self.embedder, self.embedding):
+            raise ValueError("next names the embedder that is in use: name the other one, or take `next` out")
+        return self
+
+    @property
+    def for_next(self) -> "StoreSettings | None":
+        """The same settings with the next model in the place of the one in use; None where there is none."""
+        if self.next is None:
+            return None
+        return self.model_copy(update={"embedder": self.next.embedder, "embedding": self.next.embedding, "next": None})
 
     @property
     def cql_settings(self) -> CqlSettings | None:

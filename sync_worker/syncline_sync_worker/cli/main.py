@@ -14,6 +14,7 @@ from syncline_sync_worker.cli import (
     migrating,
     operating,
     reconciling,
+    reindexing,
     relaying,
     searching,
 )
@@ -45,7 +46,20 @@ def root(*, version: Version = False) -> None:
     del version
 
 
-for group in (demo, importing, searching, documents, migrating, diagnosing, operating, relaying, reconciling, dead_letters, auditing):
+for group in (
+    demo,
+    importing,
+    searching,
+    documents,
+    migrating,
+    diagnosing,
+    operating,
+    relaying,
+    reconciling,
+    reindexing,
+    dead_letters,
+    auditing,
+):
     group.register(app)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from syncline_contracts.drift import DriftReport
     from syncline_sync_worker.app import App
     from syncline_sync_worker.reconcile.progress import Progress
+    from syncline_sync_worker.reconcile.reconciler import Reconciler
     from syncline_sync_worker.reconcile.scope import Scope
     from syncline_sync_worker.reconcile.settings import ReconcileSettings
 
@@ -27,6 +28,9 @@ _LISTED = 20
 
 OnlyTenant = Annotated[str | None, typer.Option("--tenant", help="Only this tenant's documents; all otherwise.", show_default=False)]
 Part = Annotated[str, typer.Option("--part", metavar="I/N", help="Only the i-th of n parts, to share the work.")]
+OfModel = Annotated[
+    str | None, typer.Option("--model", help="The collection of this model: the one in use, or `next`.", show_default="in use")
+]
 Sampled = Annotated[
     float, typer.Option("--sample", min=0.0, max=1.0, help="The share of documents whose vectors are computed again and compared.")
 ]
@@ -55,7 +59,14 @@ def register(app: typer.Typer) -> None:
 
 
 async def check(
-    session: Session, *, tenant: OnlyTenant = None, part: Part = "1/1", sample: Sampled = 0.0, settle: Settle = None, delay: Delay = None
+    session: Session,
+    *,
+    tenant: OnlyTenant = None,
+    part: Part = "1/1",
+    model: OfModel = None,
+    sample: Sampled = 0.0,
+    settle: Settle = None,
+    delay: Delay = None,
 ) -> int:
     """Find what is missing, stale, orphaned, incomplete or corrupt.
 
@@ -64,7 +75,8 @@ async def check(
     Differences that may still be in flight are left alone; the others are looked at twice more before they are reported.
     """
     async with session.open() as app:
-        report = await _check(session, app, _scope(tenant, part), sample, _settings(app, settle=settle, delay=delay))
+        reconciler = await app.reconciler(_settings(app, settle=settle, delay=delay), model)
+        report = await _check(session, app, reconciler, scope_of(tenant, part), sample)
     session.output.result(_data(report), lambda out: _show(out, report))
     return report.verdict.exit_code
 
@@ -76,6 +88,7 @@ async def repair(
     yes: Yes = False,
     tenant: OnlyTenant = None,
     part: Part = "1/1",
+    model: OfModel = None,
     sample: Sampled = 0.0,
     settle: Settle = None,
     delay: Delay = None,
@@ -89,13 +102,14 @@ async def repair(
     """
     async with session.open() as app:
         settings = _settings(app, settle=settle, delay=delay, max_repairs=max_repairs, max_share=max_share)
-        report = await _check(session, app, _scope(tenant, part), sample, settings)
+        reconciler = await app.reconciler(settings, model)
+        report = await _check(session, app, reconciler, scope_of(tenant, part), sample)
         if not apply or not report.findings:
             session.output.result(_data(report) | {"applied": False}, lambda out: _show(out, report, dry=True))
             return report.verdict.exit_code
         if not yes and not _agreed(session, report):
             return PARTLY
-        outcome = await (await app.reconciler(settings)).repair(report)
+        outcome = await reconciler.repair(report)
         await app.in_step_if_free()
     session.output.result(_data(outcome) | {"applied": True}, lambda out: _show(out, outcome, listed=yes))
     if outcome.refused is not None:
@@ -103,12 +117,12 @@ async def repair(
     return FINE if outcome.repaired == len(outcome.findings) and not outcome.unlisted else PARTLY
 
 
-async def _check(session: Session, app: "App", scope: "Scope", sample: float, settings: "ReconcileSettings") -> "DriftReport":
+async def _check(session: Session, app: "App", reconciler: "Reconciler", scope: "Scope", sample: float) -> "DriftReport":
     """What is merely unprocessed is no drift: it is brought in step first."""
     with session.output.progress("indexing what is pending") as advance:
         await app.in_step(advance, settle=True)
     with session.output.progress("comparing") as advance:
-        return await (await app.reconciler(settings)).check(scope, sample=sample, progress=_teller(advance))
+        return await reconciler.check(scope, sample=sample, progress=_teller(advance))
 
 
 def _teller(advance: Callable[[int], None]) -> "Callable[[Progress], None]":
@@ -122,7 +136,8 @@ def _teller(advance: Callable[[int], None]) -> "Callable[[Progress], None]":
     return tell
 
 
-def _scope(tenant: str | None, part: str) -> "Scope":
+def scope_of(tenant: str | None, part: str) -> "Scope":
+    """What ``--tenant`` and ``--part`` say. Raises InvalidInput."""
     from syncline_sync_worker.reconcile.scope import Scope  # noqa: PLC0415 - pulls in nothing heavy itself, its package does
 
     which, slash, of = part.partition("/")

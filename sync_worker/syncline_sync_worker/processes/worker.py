@@ -33,12 +33,12 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
         parts = await unless(stop, _open(configuration, frame))
         if parts is None:
             return
-        index, trouble = await parts.index(), Trouble("handling pauses")
+        indexes, trouble = await parts.indexes(), Trouble("handling pauses")
         consumer = KafkaConsumer(await _handler(configuration, parts, frame, trouble), frame.kafka, metrics=frame.metrics)
-        sweep = Sweep(parts.engine, index, clock=parts.clock, grace=configuration.tombstone_grace_us, metrics=frame.metrics)
+        sweep = Sweep(parts.engine, *indexes, clock=parts.clock, grace=configuration.tombstone_grace_us, metrics=frame.metrics)
         frame.health.started(lambda: (*trouble.reasons(), *_joining(consumer)))
         looks: dict[str, Look] = dict(
-            zip(_names(configuration, frame.kafka), (parts.engine.clock, lambda: check_topics(frame.kafka), index.count), strict=True)
+            zip(_names(configuration, frame.kafka), (parts.engine.clock, lambda: check_topics(frame.kafka), indexes[0].count), strict=True)
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(consumer.run(stop))
@@ -53,8 +53,11 @@ async def _open(configuration: Configuration, frame: Frame) -> Parts:
     parts = Parts(configuration, EngineWithTopic(opened.engine, frame.kafka), opened.clock)
     frame.opened.push_async_callback(parts.aclose)
     await patiently(transport, lambda: check_topics(frame.kafka), frame.health)
-    await patiently(index, parts.index, frame.health)
+    await patiently(index, parts.indexes, frame.health)
     await patiently(f"the embedding model {configuration.embedder}", lambda: parts.embedder.embed_documents(["syncline"]), frame.health)
+    following = parts.next_embedder
+    if following is not None:
+        await patiently(f"the next model {following.model}", lambda: following.embed_documents(["syncline"]), frame.health)
     return parts
 
 

@@ -28,11 +28,14 @@ class Swept:
 
 
 class Sweep:
-    """`grace` (µs) is that of tombstones: an expired point stays known as long, so that a late older version cannot return (H7)."""
+    """Sweeps the storage and every index that is written.
 
-    def __init__(self, engine: Engine, index: Index, *, clock: Clock, grace: int, metrics: Metrics | None = None) -> None:
+    `grace` (µs) is that of tombstones: an expired point stays known as long, so that a late older version cannot return (H7).
+    """
+
+    def __init__(self, engine: Engine, *indexes: Index, clock: Clock, grace: int, metrics: Metrics | None = None) -> None:
         self._engine = engine
-        self._index = index
+        self._indexes = indexes
         self._clock = clock
         self._grace = grace
         self._metrics = metrics or Metrics()
@@ -40,7 +43,7 @@ class Sweep:
     async def once(self) -> Swept:
         """Sweep both sides. Raises Unavailable; what was removed stays removed, the rest waits for the next sweep."""
         now = self._clock.now()
-        swept = Swept(points=await self._index.purge(now, self._grace), rows=await self._engine.expire(now))
+        swept = Swept(points=sum([await index.purge(now, self._grace) for index in self._indexes]), rows=await self._engine.expire(now))
         self._metrics.swept(points=swept.points, rows=swept.rows)
         return swept
 
