@@ -1,7 +1,7 @@
 """A store on SQLite whose index is a server by URL: put, relay, handler and index, all in this process but the server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -9,8 +9,11 @@ from typing import Self
 from uuid import uuid4
 
 from syncline_contracts.dead_letter import DeadLetter
+from syncline_contracts.drift import DriftKind
 from syncline_contracts.identity import SEGMENTS, Ref
+from syncline_contracts.revision import Clock, now_us
 from syncline_store import IndexingSettings, Store, open_store
+from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import OutboxRow
 from syncline_store.index.scan import MARKS
 from syncline_store.indexing.passages import Splitter
@@ -30,6 +33,7 @@ QUICK_RELAY = RelaySettings(hot_interval=0.005, idle_interval=0.02, first_backof
 QUICK_HANDLER = HandlerSettings(first_retry=0.005, longest_retry=0.05, retry_for=2.5, open_for=0.1)
 QUICK_RECONCILER = ReconcileSettings(settle=0.0, delay=0.05, few=1_000)
 DEADLINE = 60.0
+HOUR = 3_600_000_000
 Points = dict[tuple[Ref, int], int]
 """(document, passage) -> revision."""
 
@@ -58,10 +62,11 @@ class ByUrl:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path, url: str) -> AsyncIterator[Self]:
+    async def open(cls, folder: Path, url: str, embedder: Embedder | None = None) -> AsyncIterator[Self]:
         collection = f"test-{uuid4().hex}"
         database = f"sqlite:///{folder / (collection + '.db')}"
-        opening = open_store(database, embedder=WordEmbedder(32), index=url, collection=collection, indexing_settings=INDEXING)
+        embedder = embedder or WordEmbedder(32)
+        opening = open_store(database, embedder=embedder, index=url, collection=collection, indexing_settings=INDEXING)
         async with opening as store:
             await store.parts.index()
             yield cls(store)
@@ -129,19 +134,19 @@ class ByUrl:
                     found[ref, int(block.passage[place])] = int(block.revisions[place])
         return found
 
-    def wanted(self) -> Points:
-        """Every point that the documents call for."""
+    def wanted(self, poison: Collection[str] = ()) -> Points:
+        """Every point that the documents call for, but for those that cannot be indexed."""
         splitter = Splitter(self.parts.embedder, INDEXING.passage_tokens)
         return {
             (Ref(TENANT, NOTES, key), passage): state[1]
             for key, state in self.expected.items()
-            if state is not None
+            if state is not None and key not in poison
             for passage in range(len(splitter.split(state[0])))
         }
 
-    async def in_step(self) -> None:
+    async def in_step(self, poison: Collection[str] = ()) -> None:
         """Returns once the index holds exactly what the documents call for; fails with the difference."""
-        wanted, found = self.wanted(), await self.living()
+        wanted, found = self.wanted(poison), await self.living()
         try:
             async with asyncio.timeout(DEADLINE):
                 while found != wanted:
@@ -149,6 +154,21 @@ class ByUrl:
                     found = await self.living()
         except TimeoutError:
             raise AssertionError(f"not in step: {sorted(map(str, wanted.items() ^ found.items()))[:6]}") from None
+
+    async def judged(self, poison: Collection[str] = ()) -> None:
+        """Nothing is lost, nothing has come back, and only poison is in the dead letters: by an own look, and by the reconciler's.
+
+        The reconciler's clock is an hour ahead, so that nothing is too young for it; for what differs, the marks must have passed, too.
+        """
+        if poison:
+            await (await self.relay()).drain(settle=True)
+        assert {letter.key for letter in await self.letters()} == set(poison)
+        assert await self.living() == self.wanted(poison)
+        index, ahead = await self.parts.index(), Clock(now=lambda: now_us() + HOUR)
+        reconciler = Reconciler(self.parts.engine, index, self.parts.embedder, INDEXING, clock=ahead, settings=QUICK_RECONCILER)
+        report = await reconciler.check(sample=1.0)
+        assert (report.refused, report.young, report.documents) == (None, 0, len(self.expected)), report
+        assert {(finding.key, finding.kind) for finding in report.findings} == {(key, DriftKind.MISSING) for key in poison}
 
     async def letters(self) -> list[DeadLetter]:
         """The open ones."""

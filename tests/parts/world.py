@@ -238,7 +238,7 @@ async def a_collection(url: str) -> AsyncIterator[dict[str, str]]:
 
 async def drop_collection(url: str, alias: str) -> None:
     """Remove what is behind an alias."""
-    qdrant = AsyncQdrantClient(url=url, check_compatibility=False)
+    qdrant = AsyncQdrantClient(url=url, timeout=600, check_compatibility=False)  # time may be fast
     for each in (await qdrant.get_aliases()).aliases:
         if each.alias_name == alias:
             await qdrant.delete_collection(each.collection_name)
