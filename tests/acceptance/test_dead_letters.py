@@ -138,6 +138,8 @@ async def test_a_discarded_letter_keeps_its_reason_and_the_document(copied: Cli)
     assert (discarded["discarded"], discarded["stopped"]) == (1, False)
     shown = copied.ok("dead-letters", "show", letter["id"], *DATA)
     assert (shown["closed"], shown["note"]) == ("discarded", "junk")
+    assert copied.ok("search", "about", "--namespace", "notes", *DATA)["hits"]
+    assert listed(copied) == [], "its event came again, and the document was given up"
     unknown = copied("dead-letters", "replay", "ffffffffff", "--yes", *DATA, "--json")
     assert (unknown.code, unknown.json["error"]["kind"]) == (2, "InvalidInput")
 

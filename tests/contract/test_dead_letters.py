@@ -154,6 +154,31 @@ async def test_a_document_fails_anew_after_its_letter_was_closed(engine: Engine)
     assert [found.id for found in await scanned(engine.dead_letters)] == [later.id]
 
 
+async def test_what_was_discarded_is_opened_again_by_a_higher_revision_alone(engine: Engine) -> None:
+    """An event comes at least once: again after the operator has given its document up."""
+    one, same, newer = letter(revision=64), letter(revision=64, at=START + SECOND), letter(revision=128, at=START + 2 * SECOND)
+    await engine.dead_letters.add([one])
+    await engine.dead_letters.close([one.id], Closed.DISCARDED)
+    await engine.dead_letters.add([same, letter(revision=63)])
+    assert await scanned(engine.dead_letters) == []
+    assert list(await engine.dead_letters.reasons(one.id)) == [one.reason]
+    await engine.dead_letters.add([newer])
+    assert await scanned(engine.dead_letters) == [newer]
+    await engine.dead_letters.add([letter(revision=128, at=START + 3 * SECOND)])
+    assert [found.attempts for found in await scanned(engine.dead_letters)] == [2]
+    assert await engine.dead_letters.resolve({REF.document: 128}) == 1
+    assert await scanned(engine.dead_letters) == []
+
+
+@pytest.mark.parametrize("why", [Closed.RESOLVED, Closed.REPLAYED])
+async def test_what_was_made_good_and_fails_again_has_a_new_letter(engine: Engine, why: Closed) -> None:
+    one, again = letter(), letter(at=START + SECOND)
+    await engine.dead_letters.add([one])
+    await engine.dead_letters.close([one.id], why)
+    await engine.dead_letters.add([again])
+    assert await scanned(engine.dead_letters) == [again]
+
+
 async def test_a_document_that_was_indexed_resolves_its_letter_unless_a_newer_state_failed(engine: Engine) -> None:
     old, new, other = letter(of("old"), revision=64), letter(of("new"), revision=128), letter(of("other"))
     await engine.dead_letters.add([old, new, other, bytes_only()])

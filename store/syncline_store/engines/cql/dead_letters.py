@@ -47,7 +47,7 @@ class CqlDeadLetters:
         places = await self._places(part, behind, limit) if limit else []
         found = await together(self.get(identifier) for _, identifier in places)
         if not closed:  # whoever closed it died before it could be taken off the list
-            await together(self._forget(letter) for letter in found if letter is not None and letter.closed is not None)
+            await together(self._forget(letter, letter.closed) for letter in found if letter is not None and letter.closed is not None)
         more = encode_cursor(places[-1][0], places[-1][1].hex) if limit and len(places) == limit else None
         return Page([letter for letter in found if letter is not None and (closed or letter.closed is None)], more)
 
@@ -76,7 +76,10 @@ class CqlDeadLetters:
             if await self.get(letter.id) is not None:
                 return
             holder = letter.id if letter.document is None else await self._claim(letter.document, letter.id)
-            if await (self._insert(letter) if holder == letter.id else self._joined(holder, letter)):
+            there = None if holder == letter.id else await self.get(holder)
+            if there is not None and _is_given_up(there, letter.revision):
+                return
+            if await (self._insert(letter) if holder == letter.id else self._joined(there, holder, letter)):
                 await self._remember(holder, letter.reason)
                 return
         raise StorageUnavailable(f"{self._session.settings.name}: others keep changing the dead letter of {letter.ref}: try again")
@@ -94,9 +97,8 @@ class CqlDeadLetters:
         holder: uuid.UUID = row[-1]
         return holder
 
-    async def _joined(self, holder: uuid.UUID, letter: DeadLetter) -> bool:
+    async def _joined(self, there: DeadLetter | None, holder: uuid.UUID, letter: DeadLetter) -> bool:
         """Add to the document's open letter; one that was closed makes room. False: look again."""
-        there = await self.get(holder)
         if there is None:  # its process died between claiming and writing, or is about to write: whoever comes first writes it
             return await self._insert(letter.model_copy(update={"id": holder}))
         if there.closed is not None:
@@ -121,13 +123,14 @@ class CqlDeadLetters:
             if versions is not None and (letter.document is None or (letter.revision or 0) > versions[letter.document]):
                 return False
             if await self._applied(statements.CLOSE, why.value, self._clock.now(), note, identifier, letter.attempts):
-                await self._forget(letter)
+                await self._forget(letter, why)
                 return True
         raise StorageUnavailable(f"{self._session.settings.name}: others keep changing the dead letter {identifier}: try again")
 
-    async def _forget(self, letter: DeadLetter) -> None:
+    async def _forget(self, letter: DeadLetter, why: Closed) -> None:
+        """Off the list. A letter that was discarded stays the document's, and answers what comes again of that version."""
         await self._session.run(statements.NO_LONGER_OPEN, letter.first_at, letter.id)
-        if letter.document is not None:
+        if letter.document is not None and why is not Closed.DISCARDED:
             await self._session.run(statements.UNCLAIM, letter.document, letter.id)
 
     async def _applied(self, statement: Statement, *values: Any) -> bool:
@@ -137,6 +140,10 @@ class CqlDeadLetters:
         if behind is None:
             return await self._session.run(statements.LIST, part, limit)
         return await self._session.run(statements.LIST_ON, part, *behind, limit)
+
+
+def _is_given_up(letter: DeadLetter, revision: int | None) -> bool:
+    return letter.closed is Closed.DISCARDED and (letter.revision or 0) >= (revision or 0)
 
 
 def _place(cursor: str) -> tuple[int, uuid.UUID]:

@@ -35,6 +35,7 @@ _CLOSE = "UPDATE dead_letters SET closed = ?, closed_at = ?, note = ? WHERE id =
 _RESOLVE = """
 UPDATE dead_letters SET closed = ?, closed_at = ?
 WHERE document = ? AND closed IS NULL AND coalesce(revision, 0) <= ?"""
+_GIVEN_UP = "SELECT 1 FROM dead_letters WHERE document = ? AND closed = 'discarded' AND coalesce(revision, 0) >= ?"
 _REMEMBER = "INSERT OR REPLACE INTO dead_letters_reasons (letter, at, revision, error, message, attempts) VALUES (?, ?, ?, ?, ?, ?)"
 _FORGET = """
 DELETE FROM dead_letters_reasons
@@ -96,6 +97,8 @@ class SqliteDeadLetters:
 def _add(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
     with transaction(connection):
         for letter in letters:
+            if letter.document is not None and connection.execute(_GIVEN_UP, (letter.document.bytes, letter.revision or 0)).fetchone():
+                continue
             kept = connection.execute(_ADD, _columns(letter)).fetchone()
             if kept is not None:  # not a letter that was there already
                 reason = letter.reason
