@@ -240,7 +240,10 @@ class DeadLetters(Protocol):
     """Letters, open and closed."""
 
     async def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Durable on return. One open letter a document: a further one takes its place, keeping id and first_at, adding attempts."""
+        """Durable on return. One open letter a document: a further one takes its place, keeping id and first_at, adding attempts.
+
+        A document whose letter was discarded gets a new one only at a higher revision: its event may come again, and it was given up.
+        """
 
     async def get(self, letter: uuid.UUID) -> DeadLetter | None:
         """One letter, closed ones included."""
