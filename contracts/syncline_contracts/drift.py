@@ -3,7 +3,7 @@
 import uuid
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from syncline_contracts.identity import Ref
 
@@ -23,6 +23,35 @@ class DriftKind(StrEnum):
     """Passages of a document are missing, or there are more than its head says."""
     CORRUPT = "corrupt"
     """The vector is not what the text embeds to (found by sampling)."""
+    PAYLOAD = "payload"
+    """Tenant, namespace, key or fields of a point are not the document's (found by sampling)."""
+    DUPLICATE = "duplicate"
+    """A passage has two points: searches find it twice."""
+    EXPIRED = "expired"
+    """Points that expired so long ago that a sweep should have removed them."""
+
+    @property
+    def removal(self) -> bool:
+        """A repair takes points away, and brings none back: what it is about is the points' state."""
+        return self in (DriftKind.ORPHAN, DriftKind.EXPIRED)
+
+    @property
+    def by_hand(self) -> bool:
+        """No event repairs it: what stands there twice has an id that no event speaks of."""
+        return self is DriftKind.DUPLICATE
+
+    @property
+    def remedy(self) -> str:
+        """What a repair does about it."""
+        match self:
+            case DriftKind.ORPHAN | DriftKind.EXPIRED:
+                return "removes its points, unless they were written again meanwhile"
+            case DriftKind.DUPLICATE:
+                return "nothing: delete the points that are named"
+            case DriftKind.MISSING:
+                return "embeds the document, and writes its points"
+            case DriftKind.STALE | DriftKind.PASSAGE_GAP | DriftKind.WRONG_MODEL | DriftKind.CORRUPT | DriftKind.PAYLOAD:
+                return "embeds the document anew, and writes all its points"
 
 
 class Verdict(StrEnum):
@@ -56,6 +85,14 @@ class Finding(BaseModel):
     detail: str
     since: int
     """The newest revision that takes part: the disagreement is at most as old as this."""
+    points: tuple[str, ...] = ()
+    """Of a duplicate, the ids of the points that should not be there."""
+
+    @computed_field  # type: ignore[prop-decorator] # pydantic's own way to say it
+    @property
+    def repair(self) -> str:
+        """What a repair would do."""
+        return self.kind.remedy
 
     @property
     def ref(self) -> Ref:

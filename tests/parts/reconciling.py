@@ -158,7 +158,14 @@ class TwoSides:
     # ------------------------------------------------------------------ the reconciler
 
     def reconciler(
-        self, *, engine: Any = None, index: Any = None, sleep: Any = None, unhandled: Unhandled = DIRECT, **settings: Any
+        self,
+        *,
+        engine: Any = None,
+        index: Any = None,
+        sleep: Any = None,
+        unhandled: Unhandled = DIRECT,
+        overdue: int | None = None,
+        **settings: Any,
     ) -> Reconciler:
         """Its delays let the clock run, and nothing wait, unless `sleep` is given."""
 
@@ -173,6 +180,7 @@ class TwoSides:
             clock=self.clock,
             settings=ReconcileSettings(**settings),
             unhandled=unhandled,
+            overdue=overdue,
             sleep=sleep or pass_time,
         )
 

@@ -15,9 +15,10 @@ from syncline_store.engines.protocol import Heads
 from syncline_store.index.columns import words
 from syncline_store.index.points import Mark
 from syncline_store.index.scan import MARKS, IndexPoints
-from syncline_sync_worker.reconcile.columns import of_tenant, together
+from syncline_sync_worker.reconcile.columns import together, within
 from syncline_sync_worker.reconcile.compare import compare
 from syncline_sync_worker.reconcile.findings import Sides
+from syncline_sync_worker.reconcile.scope import Scope
 
 NOW = 1_000
 MODEL, OTHER_MODEL = "model-a", "model-b"
@@ -271,12 +272,18 @@ def test_wrong_model() -> None:
         [Held(), Held(passage=1)],
         [Held(), Held(passage=1, revision=50)],
         [Held(passages=2), Held(passage=1, passages=3)],
-        [Held(), Held()],
         [Held(passages=0)],
     ],
 )
 def test_passage_gap(points: list[Held]) -> None:
     assert kind([Head()], points) is DriftKind.PASSAGE_GAP
+
+
+def test_a_passage_that_is_there_twice() -> None:
+    assert kind([Head()], [Held(), Held()]) is DriftKind.DUPLICATE
+    assert kind([Head()], [Held(passages=2), Held(passage=1, passages=2), Held(passage=1, passages=2)]) is DriftKind.DUPLICATE
+    assert kind([Head()], [Held(), Held(revision=50)]) is DriftKind.STALE
+    assert kind([], [Held(), Held()]) is DriftKind.ORPHAN
 
 
 def test_what_names_no_document_has_no_finding_but_is_seen() -> None:
@@ -294,7 +301,7 @@ def test_a_tenants_part_and_blocks_put_together() -> None:
     with pytest.raises(IndexError):
         whole.ids[5]
     assert whole.segments.tolist() == [0, 1, 2, 3, 4]
-    acme = of_tenant(whole, "acme")
+    acme = within(whole, Scope("acme"))
     assert acme.ids == ["0/0", "4/1"]
     assert acme.passage.tolist() == [0, 1]
     assert len(together([], acme)) == 2

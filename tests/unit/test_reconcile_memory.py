@@ -59,6 +59,9 @@ class PackedSides:
     async def _all(self) -> int:
         return int(self._each * SEGMENTS)
 
+    async def source(self) -> None:
+        """No stamp."""
+
     async def heads(self, first: int, last: int, block: int = 10_000) -> AsyncIterator[Heads]:
         for ids in self._ids(first, last, block):
             yield Heads(
@@ -109,12 +112,16 @@ async def walk(documents: int, lost: int) -> dict[str, int]:
 
     sides: Any = PackedSides(documents, lost)
     outbox = SimpleNamespace(lateness=0, shards=0)
-    engine: Any = SimpleNamespace(documents=sides, outbox=outbox, namespaces=None, leases=SimpleNamespace(marks=_no_marks))
+    engine: Any = SimpleNamespace(documents=sides, outbox=outbox, namespaces=None, leases=SimpleNamespace(marks=_no_marks), identity=_nobody)
     settings = ReconcileSettings(max_findings=500, delay=0)
     reconciler = Reconciler(engine, sides, WordEmbedder(32), IndexingSettings(), clock=Clock(), settings=settings)
     report = await reconciler.check()
     found = {"documents": report.documents, "points": report.points, "listed": len(report.findings), "unlisted": report.unlisted}
     return found | {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)}
+
+
+async def _nobody() -> str:
+    return "a store"
 
 
 async def _no_marks() -> dict[int, None]:

@@ -11,11 +11,13 @@ from qdrant_client import AsyncQdrantClient, models
 
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Page
+from syncline_store.filters.declared import Declared
 from syncline_store.index import stamp
 from syncline_store.index.alias import Built, built, turn
 from syncline_store.index.changes import Refresh, Removal, Upsert
 from syncline_store.index.client import Client
 from syncline_store.index.collection import ensure, ensure_beside, target
+from syncline_store.index.declared import DeclaredFields
 from syncline_store.index.local import LocalPoints
 from syncline_store.index.points import VECTOR, Field, Mark, PointState
 from syncline_store.index.remote import RemotePoints
@@ -37,6 +39,7 @@ class Index:
         self._alias = alias or collection
         self.model = model
         self.dimensions = dimensions
+        self._declared = DeclaredFields(client, collection)
         self._writes = (LocalPoints if client.local else RemotePoints)(client, collection)
 
     @staticmethod
@@ -125,6 +128,10 @@ class Index:
         """Change payloads where the text is the same and the revision lower."""
         if changes:
             await self._writes.refresh(changes)
+
+    async def declare(self, fields: Declared) -> None:
+        """See that a server has the payload indexes of these filterable fields, as far as they have a type. Idempotent."""
+        await self._declared.make(fields)
 
     async def remove(self, removals: Sequence[Removal]) -> None:
         """Delete passages, never a head."""

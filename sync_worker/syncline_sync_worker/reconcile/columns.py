@@ -1,4 +1,4 @@
-"""Packed columns of a few documents, of blocks put together, or of one tenant's part."""
+"""Packed columns of a few documents, of blocks put together, or of a scope's part."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from syncline_store.engines.protocol import Heads
 from syncline_store.index.columns import hash_bytes, words
 from syncline_store.index.points import PointState
 from syncline_store.index.scan import MARKS, IndexPoints
+from syncline_sync_worker.reconcile.scope import Scope
 
 Columns = TypeVar("Columns", Heads, IndexPoints)
 Item = TypeVar("Item")
@@ -60,9 +61,11 @@ def together(blocks: Sequence[Columns], none: Columns) -> Columns:
     return replace(none, **{name: _joined(part) for name, part in parts.items()})
 
 
-def of_tenant(columns: Columns, tenant: str) -> Columns:
-    """The rows of one tenant."""
-    chosen = np.fromiter((ref is not None and ref.tenant == tenant for ref in columns.refs), np.bool_, len(columns))
+def within(columns: Columns, scope: Scope) -> Columns:
+    """The rows of the documents that are meant."""
+    if scope.whole:
+        return columns
+    chosen = np.fromiter((scope.covers(ref) for ref in columns.refs), np.bool_, len(columns))
     return replace(columns, **{column.name: _chosen(getattr(columns, column.name), chosen) for column in fields(columns)})
 
 

@@ -4,7 +4,7 @@ What must hold for a document (docs/architecture.md, invariant 10): where the so
 for each of the passages 0..n-1 (n is what the head says) and none beyond, each with the row's revision, content hash and
 expires_at (T1: the revision alone does not tell two writes of one microsecond apart), embedded with the model in use. Where
 the source does not hold it, deleted it, or keeps it out of the index, there is no live point; tombstones may be there or not.
-What has expired is absent, on both sides (D2).
+What has expired is absent, on both sides (D2), but for points that should long have been swept. No passage is there twice.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,17 @@ Indices = npt.NDArray[np.intp]
 Ids = npt.NDArray[np.uint64]
 
 NONE = -1
-KINDS = (DriftKind.PASSAGE_GAP, DriftKind.WRONG_MODEL, DriftKind.STALE, DriftKind.MISSING, DriftKind.ORPHAN)
+KINDS = (
+    DriftKind.EXPIRED,
+    DriftKind.PASSAGE_GAP,
+    DriftKind.WRONG_MODEL,
+    DriftKind.DUPLICATE,
+    DriftKind.STALE,
+    DriftKind.MISSING,
+    DriftKind.ORPHAN,
+)
 """From the weakest to the strongest: a document has one finding, the strongest that fits."""
-GAP, WRONG_MODEL, STALE, MISSING, ORPHAN = range(len(KINDS))
+EXPIRED, GAP, WRONG_MODEL, DUPLICATE, STALE, MISSING, ORPHAN = range(len(KINDS))
 _LIVE = MARKS.index(Mark.LIVE)
 
 
@@ -78,6 +86,7 @@ class Seen:
     """Both sides and what is known of each document: its row, its head, whether the source wants it in the index.
 
     `live` are the points that can be found; `here` those of them whose document should be there and has a head.
+    `overdue` are those that were to be swept so long ago.
     """
 
     heads: Heads
@@ -88,9 +97,10 @@ class Seen:
     head: Indices
     live: Bools
     here: Indices
+    overdue: Bools
 
     @classmethod
-    def of(cls, heads: Heads, points: IndexPoints, now: int) -> "Seen":
+    def of(cls, heads: Heads, points: IndexPoints, now: int, overdue: int | None) -> "Seen":
         """As of `now`."""
         joined = join(heads.ids, points.documents)
         present = points.expires_at > now
@@ -101,7 +111,9 @@ class Seen:
         head = _last(joined.points[first], first, joined.documents)
         here = np.flatnonzero(live & wanted[joined.points] & (head[joined.points] != NONE))
         rows = _last(joined.heads, np.arange(len(heads)), joined.documents)
-        return cls(heads, points, joined, rows, wanted, head, live, here)
+        late = points.expires_at <= (-1 if overdue is None else now - overdue)
+        late &= (points.marks == _LIVE) & (points.expires_at > 0)
+        return cls(heads, points, joined, rows, wanted, head, live, here, late)
 
     def expected(self, places: Indices) -> npt.NDArray[np.int32]:
         """How many passages the document of each of these points should have, as its head says."""
@@ -115,12 +127,17 @@ class Seen:
         return counted
 
 
-def compare(heads: Heads, points: IndexPoints, *, model: str, now: int) -> Differences:
-    """Compare the heads and all the points of the same documents as of `now` (µs since 1970, read after both sides)."""
-    seen = Seen.of(heads, points, now)
+def compare(heads: Heads, points: IndexPoints, *, model: str, now: int, overdue: int | None = None) -> Differences:
+    """Compare the heads and all the points of the same documents as of `now` (µs since 1970, read after both sides).
+
+    A point that expired more than `overdue` µs ago should have been swept.
+    """
+    seen = Seen.of(heads, points, now, overdue)
     kinds = np.full(seen.joined.documents, NONE, dtype=np.int8)
+    kinds[seen.joined.points[seen.overdue]] = EXPIRED
     kinds[_with_gaps(seen)] = GAP
     kinds[_of_another_model(seen, model)] = WRONG_MODEL
+    kinds[_twice(seen)] = DUPLICATE
     kinds[_of_another_version(seen)] = STALE
     kinds[_with_tombstone(seen)] = STALE
     kinds[seen.wanted & (seen.head == NONE)] = MISSING
@@ -140,6 +157,15 @@ def _with_gaps(seen: Seen) -> Indices:
     places = np.arange(len(ordered)) - np.repeat(begin, counts)
     off = (passage[ordered] != places) | (seen.points.passages[ordered] != expected)
     return np.concatenate([documents[off], documents[begin][counts != expected[begin]]])
+
+
+def _twice(seen: Seen) -> Indices:
+    """Documents with two points for one passage."""
+    passage = seen.points.passage
+    ordered = seen.here[np.lexsort((passage[seen.here], seen.joined.points[seen.here]))]
+    documents, numbers = seen.joined.points[ordered], passage[ordered]
+    twice: Indices = documents[1:][(documents[1:] == documents[:-1]) & (numbers[1:] == numbers[:-1])]
+    return twice
 
 
 def _of_another_model(seen: Seen, model: str) -> Indices:
@@ -171,14 +197,14 @@ def _differences(seen: Seen, kinds: npt.NDArray[np.int8]) -> Differences:
     different = kinds != NONE
     heads = np.flatnonzero(different[seen.joined.heads])
     points = np.flatnonzero(different[seen.joined.points])
-    live = points[seen.live[points]]
+    live = points[seen.live[points] | (seen.overdue[points] & (kinds[seen.joined.points[points]] == EXPIRED))]
     since = np.zeros(seen.joined.documents, dtype=np.int64)
     np.maximum.at(since, seen.joined.points[points], seen.points.revisions[points])
     np.maximum.at(since, seen.joined.heads[heads], seen.heads.revisions[heads])
     counts = np.bincount(seen.joined.points[live], minlength=seen.joined.documents)
     newest = live[np.lexsort((-seen.points.passage[live], seen.points.revisions[live]))]
     standing = _last(seen.joined.points[newest], newest, seen.joined.documents)
-    standing = np.where((kinds != ORPHAN) & (seen.head != NONE), seen.head, standing)
+    standing = np.where((kinds != ORPHAN) & (kinds != EXPIRED) & (seen.head != NONE), seen.head, standing)
     in_step = seen.rows[~different & seen.wanted]
     return Differences(kinds[different], seen.rows[different], standing[different], since[different], counts[different], in_step)
 

@@ -1,6 +1,7 @@
 """Two further looks, each after a delay: what is not seen again in the same way is no drift."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from syncline_contracts.drift import DriftKind, Finding
 from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine
 from syncline_store.index.index import Index
+from syncline_store.index.points import Field
 from syncline_sync_worker.reconcile.horizon import in_flight, read_horizon
 from syncline_sync_worker.reconcile.looks import look_again
 from syncline_sync_worker.reconcile.progress import ProgressCallback, Stage
@@ -29,6 +31,7 @@ class Confirmation:
         *,
         settings: ReconcileSettings,
         unhandled: Unhandled,
+        overdue: int | None = None,
         sleep: Callable[[float], Awaitable[object]],
     ) -> None:
         self._engine = engine
@@ -37,6 +40,7 @@ class Confirmation:
         self._sample = sample
         self._settings = settings
         self._unhandled = unhandled
+        self._overdue = overdue
         self._sleep = sleep
 
     async def confirm(self, tally: Tally, progress: ProgressCallback) -> None:
@@ -68,17 +72,29 @@ class Confirmation:
         tally.leave_young(horizon.young(np.array([suspect.since for suspect in again], np.int64)).tolist())
 
     async def _seen_again(self, suspects: Sequence[Finding]) -> list[Finding]:
-        now = {finding.document: finding for finding in await look_again(self._engine, self._index, self._clock, suspects)}
+        found = await look_again(self._engine, self._index, self._clock, suspects, overdue=self._overdue)
+        now = {finding.document: finding for finding in found}
         sampled = [suspect for suspect in suspects if suspect.document not in now and _of_sample(suspect)]
         for begin in range(0, len(sampled), self._settings.sample_documents):
             _, found = await self._sample.look([suspect.ref for suspect in sampled[begin : begin + self._settings.sample_documents]])
             now |= {finding.document: finding for finding in found}
+        now |= await self._still_twice([suspect for suspect in suspects if suspect.kind.by_hand])
         return [now[suspect.document] for suspect in suspects if suspect.document in now and _same(suspect, now[suspect.document])]
+
+    async def _still_twice(self, suspects: Sequence[Finding]) -> dict[UUID, Finding]:
+        """A document's points are asked for by their ids, and that of a stray is none of them."""
+        strays = [point for suspect in suspects for point in suspect.points]
+        there = await self._index.payloads(strays) if strays else {}
+        return {
+            suspect.document: suspect
+            for suspect in suspects
+            if any(there.get(point, {}).get(Field.DOCUMENT) == str(suspect.document) for point in suspect.points)
+        }
 
 
 def _of_sample(suspect: Finding) -> bool:
     """Found by recomputing: the columns alone do not show it."""
-    return suspect.kind in (DriftKind.CORRUPT, DriftKind.PASSAGE_GAP)
+    return suspect.kind in (DriftKind.CORRUPT, DriftKind.PAYLOAD, DriftKind.PASSAGE_GAP)
 
 
 def _same(one: Finding, other: Finding) -> bool:

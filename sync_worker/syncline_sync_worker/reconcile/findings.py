@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from syncline_contracts.drift import DriftKind, Finding
+from syncline_contracts.identity import point_id
 from syncline_store.engines.protocol import Heads
 from syncline_store.index.points import Mark
-from syncline_store.index.scan import MARKS, IndexPoints
+from syncline_store.index.scan import MARKS, IndexPoints, document_of
 from syncline_sync_worker.reconcile.compare import KINDS, NONE, Bools, Differences
 
 
@@ -47,7 +48,7 @@ class Sides:
             raise ValueError("an unnamed difference has no finding")
         high, low = (points.documents[point] if row == NONE else heads.ids[row]).tolist()
         # An orphan's repair names the state of the point, any other's that of the row.
-        expires_at = points.expires_at[point] if kind is DriftKind.ORPHAN else heads.expires_at[row]
+        expires_at = points.expires_at[point] if kind.removal else heads.expires_at[row]
         return Finding(
             kind=kind,
             document=uuid.UUID(int=high << 64 | low),
@@ -60,18 +61,33 @@ class Sides:
             expires_at=int(expires_at),
             detail=self._detail(kind, row, point, live),
             since=since,
+            points=self._strays(point) if kind is DriftKind.DUPLICATE else (),
         )
 
     def _detail(self, kind: DriftKind, row: int, point: int, live: int) -> str:
-        if kind is DriftKind.ORPHAN:
-            return f"{live} live point(s) of a document that {self._why_unwanted(row)}"
-        if kind is DriftKind.MISSING:
-            return "the index has no head of it" + (f", but {live} other passage(s)" if live else "")
-        if kind is DriftKind.STALE:
-            return self._why_stale(row, point)
-        if kind is DriftKind.PASSAGE_GAP:
-            return f"the head counts {int(self.points.passages[point])} passage(s), {live} live point(s) are there"
-        return f"embedded with {self.points.models[point]!r}, not with {self.model!r}"
+        match kind:
+            case DriftKind.ORPHAN:
+                said = f"{live} live point(s) of a document that {self._why_unwanted(row)}"
+            case DriftKind.EXPIRED:
+                said = f"{live} point(s) that expired long ago: no sweep removed them"
+            case DriftKind.MISSING:
+                said = "the index has no head of it" + (f", but {live} other passage(s)" if live else "")
+            case DriftKind.STALE:
+                said = self._why_stale(row, point)
+            case DriftKind.DUPLICATE:
+                said = "a passage has two points: delete those that are named here"
+            case DriftKind.PASSAGE_GAP:
+                said = f"the head counts {int(self.points.passages[point])} passage(s), {live} live point(s) are there"
+            case _:
+                said = f"embedded with {self.points.models[point]!r}, not with {self.model!r}"
+        return said
+
+    def _strays(self, point: int) -> tuple[str, ...]:
+        """The document's points whose ids are not those of their passages."""
+        document = document_of(self.points.documents[point])
+        held = np.flatnonzero((self.points.documents == self.points.documents[point]).all(axis=1)).tolist()
+        named = ((self.points.ids[at], point_id(document, int(self.points.passage[at]))) for at in held)
+        return tuple(there for there, expected in named if there != expected)
 
     def _why_unwanted(self, row: int) -> str:
         if row == NONE:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import assert_never
 
 from syncline_contracts.drift import DriftReport
@@ -12,8 +14,10 @@ from syncline_store.engines.protocol import Engine
 from syncline_store.index.index import Index
 from syncline_store.settings import IndexingSettings
 from syncline_sync_worker.reconcile.confirm import Confirmation
+from syncline_sync_worker.reconcile.pace import Pace
 from syncline_sync_worker.reconcile.progress import ProgressCallback, Stage, show_nothing
 from syncline_sync_worker.reconcile.repair import write_repairs
+from syncline_sync_worker.reconcile.resume import Checkpoint
 from syncline_sync_worker.reconcile.safety import Allowed, Refusal, another_store, judge, source_looks_empty
 from syncline_sync_worker.reconcile.sample import Sample
 from syncline_sync_worker.reconcile.scope import Scope
@@ -25,6 +29,26 @@ from syncline_sync_worker.reconcile.walk import Compared, walk
 EVERYTHING = Scope()
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What one walk goes over, how fast, and where it writes down how far it is."""
+
+    scope: Scope
+    sample: float
+    rate: float | None
+    checkpoint: Checkpoint | None
+    source: str
+
+    async def begin(self, tally: Tally) -> int | None:
+        """The segment to begin with, None for the first."""
+        return None if self.checkpoint is None else await self.checkpoint.begin(self.source, self.scope, self.sample, tally)
+
+    async def passed(self, segment: int, tally: Tally) -> None:
+        """All before this segment is compared."""
+        if self.checkpoint is not None:
+            await self.checkpoint.save(self.source, self.scope, self.sample, tally, segment)
+
+
 class Reconciler:
     """Compares what the source and the index really hold, both ways, by revision (docs/architecture.md, invariant 10).
 
@@ -32,6 +56,7 @@ class Reconciler:
     in flight is left alone: nothing newer than the oldest unhandled event or the settle window, no document with an unhandled
     event, and nothing that two delayed looks at just that document do not see again. Memory is bounded by a range of
     documents, not by the collection. `unhandled` is what the transport holds; with the direct one, nothing.
+    `overdue`: µs after its expiry at which a point should long have been swept; None: that is not asked.
     """
 
     def __init__(
@@ -44,6 +69,7 @@ class Reconciler:
         clock: Clock,
         settings: ReconcileSettings,
         unhandled: Unhandled = DIRECT,
+        overdue: int | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._engine = engine
@@ -51,41 +77,64 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._unhandled = unhandled
+        self._overdue = overdue
+        self._sleep = sleep
         self._sample = Sample(engine, index, embedder, clock, indexing)
-        self._confirmation = Confirmation(engine, index, clock, self._sample, settings=settings, unhandled=unhandled, sleep=sleep)
+        self._confirmation = Confirmation(
+            engine, index, clock, self._sample, settings=settings, unhandled=unhandled, overdue=overdue, sleep=sleep
+        )
 
-    async def check(self, scope: Scope = EVERYTHING, *, sample: float = 0.0, progress: ProgressCallback = show_nothing) -> DriftReport:
-        """Walk, confirm, report. `sample`: the share 0..1 of the documents in step whose vectors are computed again.
+    async def check(
+        self,
+        scope: Scope = EVERYTHING,
+        *,
+        sample: float = 0.0,
+        progress: ProgressCallback = show_nothing,
+        rate: float | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> DriftReport:
+        """Walk, confirm, report. `sample`: the share 0..1 of the documents in step whose payloads and vectors are computed again.
 
-        An outage is not raised but reported: the verdict is then `could_not_tell`.
+        `rate`: documents a second at most. With a `checkpoint` the walk goes on where one that was killed has been. An outage is not
+        raised but reported: the verdict is then `could_not_tell`. Raises InvalidInput for a checkpoint of another check.
         """
         tally = Tally(self._settings.max_findings, started_at=self._clock.now())
         try:
-            refused = another_store(await self._engine.identity(), await self._index.source())
+            source = await self._engine.identity()
+            refused = another_store(source, await self._index.source())
             if refused is None:
-                await self._walk(scope, sample, tally, progress)
+                await self._walk(Course(scope, sample, rate, checkpoint, source), tally, progress)
                 refused = await self._refused(tally)
             if refused is None:
                 await self._confirmation.confirm(tally, progress)
         except Unavailable as outage:
-            refused = f"could not read both sides: {outage}"
+            return tally.report(f"could not read both sides: {outage}")  # a checkpoint stays, to go on from
+        if checkpoint is not None:
+            await checkpoint.done()
         return tally.report(refused)
 
-    async def _walk(self, scope: Scope, sample: float, tally: Tally, progress: ProgressCallback) -> None:
-        settings = self._settings
-        async for compared in walk(
+    async def _walk(self, course: Course, tally: Tally, progress: ProgressCallback) -> None:
+        settings, pace = self._settings, Pace(course.rate, self._sleep)
+        walking = walk(
             self._engine,
             self._index,
             self._clock,
-            scope,
+            course.scope,
             settle=settings.settle_us,
-            per_range=settings.range_documents,
+            per_range=pace.per_range(settings.range_documents),
             unhandled=self._unhandled,
-        ):
-            tally.count(compared)
-            if sample > 0:
-                await self._look_at_vectors(compared, sample, tally)
-            progress(tally.progress(Stage.WALK, compared.done, compared.total))
+            begin=await course.begin(tally),
+            overdue=self._overdue,
+        )
+        async with aclosing(walking):
+            async for compared in walking:
+                before = tally.documents
+                tally.count(compared)
+                if course.sample > 0:
+                    await self._look_at_vectors(compared, course.sample, tally)
+                await course.passed(compared.segments.stop, tally)
+                progress(tally.progress(Stage.WALK, compared.done, compared.total))
+                await pace.after(tally.documents - before)
 
     async def _look_at_vectors(self, compared: Compared, share: float, tally: Tally) -> None:
         refs = compared.sample(share)
@@ -96,12 +145,16 @@ class Reconciler:
         estimate = 0 if tally.documents else await self._engine.documents.estimate()
         return source_looks_empty(tally.documents, estimate, tally.removals)
 
+    def plan(self, report: DriftReport, *, max_repairs: int | None = None, max_share: float | None = None) -> Allowed | Refusal:
+        """What `repair` would do with this report, and nothing is done."""
+        return judge(report, self._settings.caps.but(max_repairs, max_share))
+
     async def repair(self, report: DriftReport, *, max_repairs: int | None = None, max_share: float | None = None) -> DriftReport:
         """Write an outbox event for each finding of a report, within the caps; the report then says how many, or why none.
 
         Raises StorageUnavailable; what was written by then is whole, and repairing again is harmless.
         """
-        judged = judge(report, self._settings.caps.but(max_repairs, max_share))
+        judged = self.plan(report, max_repairs=max_repairs, max_share=max_share)
         if isinstance(judged, Refusal):
             return report.model_copy(update={"refused": judged.why})
         if isinstance(judged, Allowed):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from syncline_contracts.drift import DriftKind, Finding
+from syncline_contracts.drift import Finding
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_store.engines.protocol import Outbox
 
@@ -10,10 +10,10 @@ from syncline_store.engines.protocol import Outbox
 def repair_event(finding: Finding, now: int) -> ChangeEvent:
     """The event that mends a finding.
 
-    It names the state that it is about: an orphan's the point's, any other's the row's. `first_at` is when that state was
+    It names the state that it is about: of what is removed the point's, any other's the row's. `first_at` is when that state was
     made, so that the handler does not take an old orphan's absent row for one that has yet to surface, and defer.
     """
-    seen = finding.index_revision if finding.kind is DriftKind.ORPHAN else finding.source_revision
+    seen = finding.index_revision if finding.kind.removal else finding.source_revision
     revision = now if seen is None else seen
     return ChangeEvent.of(finding.ref, revision, Kind.REPAIR, first_at=min(now, revision), expires_at=finding.expires_at)
 

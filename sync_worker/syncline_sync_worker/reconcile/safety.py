@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from syncline_contracts.drift import DriftKind, DriftReport, Finding
+from syncline_contracts.drift import DriftReport, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def judge(report: DriftReport, caps: Caps) -> Allowed | Refusal:
     """Which findings of a report may be repaired."""
     if report.refused is not None:
         return Refusal(report.refused)
-    removals = [finding for finding in report.findings if finding.kind is DriftKind.ORPHAN]
-    others = [finding for finding in report.findings if finding.kind is not DriftKind.ORPHAN]
+    removals = [finding for finding in report.findings if finding.kind.removal]
+    others = [finding for finding in report.findings if not finding.kind.removal and not finding.kind.by_hand]
     found = len(report.findings) + report.unlisted
     share = found / max(report.documents, 1)
     if found > caps.few and share > caps.max_share:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,12 @@ from syncline_store.document import Row, living
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
 from syncline_store.index.index import Index
-from syncline_store.index.points import PointState
+from syncline_store.index.points import Field, PointState
 from syncline_store.indexing.content import Reader
 from syncline_store.indexing.decide import Content
 from syncline_store.indexing.embed import embed_texts
 from syncline_store.indexing.passages import Splitter
+from syncline_store.indexing.points import living as living_points
 from syncline_store.indexing.text import is_indexed
 from syncline_store.settings import IndexingSettings
 
@@ -59,11 +61,31 @@ class Sample:
         A document that is changing meanwhile is passed over. Raises Unavailable.
         """
         sampled = await self._in_step(refs)
-        held = await self._index.vectors([point for document in sampled for point in document.points])
+        points = [point for document in sampled for point in document.points]
+        payloads, held = await self._index.payloads(points), await self._index.vectors(points)
+        found = [finding for document in sampled if (finding := self._of_payload(document, payloads)) is not None]
+        named = {finding.document for finding in found}
+        others = [document for document in sampled if document.row.ref.document not in named]
         try:
-            return await self._compared(sampled, held)
+            count, findings = await self._compared(others, held)
         except DocumentRefused:  # one of them: each on its own
-            return await self._one_by_one(sampled, held)
+            count, findings = await self._one_by_one(others, held)
+        return count, found + findings
+
+    def _of_payload(self, document: Sampled, payloads: Mapping[str, Mapping[str, Any]]) -> Finding | None:
+        """The payload of each point against what the indexer would write."""
+        row, content = document.row, document.content
+        if document.head.passages != content.points:
+            return None  # what its text is split into comes first
+        segment = self._engine.documents.segment(row.ref)
+        vectors = np.zeros((content.points, 0), np.float32)
+        for point in living_points(row.ref, row, content, vectors, model=self._index.model, segment=segment):
+            there = payloads.get(point.id, {})
+            wrong = sorted(name for name, value in point.payload.items() if there.get(name) != value)
+            if wrong:
+                detail = f"the payload of passage {point.payload[Field.PASSAGE]} disagrees in {', '.join(wrong)}"
+                return _finding(document, segment, DriftKind.PAYLOAD, detail)
+        return None
 
     async def _in_step(self, refs: Sequence[Ref]) -> list[Sampled]:
         read = await self._engine.documents.read(refs)

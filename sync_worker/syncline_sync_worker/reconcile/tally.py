@@ -6,9 +6,12 @@ from time import monotonic
 
 import numpy as np
 
-from syncline_contracts.drift import DriftKind, DriftReport, Finding
+from syncline_contracts.drift import DriftReport, Finding
 from syncline_sync_worker.reconcile.progress import Progress, Stage
 from syncline_sync_worker.reconcile.walk import Compared
+
+COUNTS = ("documents", "points", "sampled", "young", "unlisted", "unnamed")
+"""What a tally counts."""
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ class Tally:
     @property
     def removals(self) -> int:
         """How many suspects a repair would remove."""
-        return sum(suspect.kind is DriftKind.ORPHAN for suspect in self.suspects)
+        return sum(suspect.kind.removal for suspect in self.suspects)
 
     def progress(self, stage: Stage, done: int, total: int) -> Progress:
         """As of now."""

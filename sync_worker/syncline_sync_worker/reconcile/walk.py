@@ -1,7 +1,7 @@
 """The first look: both sides range by range, one range in memory at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import Engine, Heads
 from syncline_store.index.index import Index
 from syncline_store.index.scan import IndexPoints
-from syncline_sync_worker.reconcile.columns import NO_HEADS, NO_POINTS, of_tenant, together
+from syncline_sync_worker.reconcile.columns import NO_HEADS, NO_POINTS, together, within
 from syncline_sync_worker.reconcile.compare import Differences, compare
 from syncline_sync_worker.reconcile.findings import Sides
 from syncline_sync_worker.reconcile.horizon import Horizon, read_horizon
@@ -27,6 +27,7 @@ class Compared:
 
     done: int
     total: int
+    segments: range
     sides: Sides
     differences: Differences
     horizon: Horizon
@@ -40,26 +41,38 @@ class Compared:
 
 
 async def walk(
-    engine: Engine, index: Index, clock: Clock, scope: Scope, *, settle: int, per_range: int, unhandled: Unhandled = DIRECT
-) -> AsyncIterator[Compared]:
-    """Compare range after range. The time, the horizon and the source are read before the index (D1)."""
+    engine: Engine,
+    index: Index,
+    clock: Clock,
+    scope: Scope,
+    *,
+    settle: int,
+    per_range: int,
+    unhandled: Unhandled = DIRECT,
+    begin: int | None = None,
+    overdue: int | None = None,
+) -> AsyncGenerator[Compared, None]:
+    """Compare range after range, from segment `begin` on. The time, the horizon and the source are read before the index (D1).
+
+    `overdue`: µs after its expiry at which a point should long have been swept; None: nobody asks.
+    """
     documents = max(await engine.documents.estimate(), await index.count())
-    ranges = list(cut(scope.segments, documents, per_range))
+    left = scope.segments if begin is None else range(begin, scope.segments.stop)
+    ranges = list(cut(left, documents, per_range))
     for number, segments in enumerate(ranges, 1):
         horizon = await read_horizon(engine, clock, settle, unhandled)
-        heads = await _heads(engine, segments, scope.tenant)
-        points = await _points(index, segments, scope.tenant)
+        heads = await _heads(engine, segments, scope)
+        points = await _points(index, segments, scope)
         sides = Sides(heads, points, index.model, clock.now())
         # sorts tens of thousands of ids: not on the event loop
-        differences = await asyncio.to_thread(compare, heads, points, model=index.model, now=sides.now)
-        yield Compared(number, len(ranges), sides, differences, horizon)
+        differences = await asyncio.to_thread(compare, heads, points, model=index.model, now=sides.now, overdue=overdue)
+        differences = differences.only(scope.meant(differences.since))
+        yield Compared(number, len(ranges), segments, sides, differences, horizon)
 
 
-async def _heads(engine: Engine, segments: range, tenant: str | None) -> Heads:
-    blocks = [block async for block in engine.documents.heads(segments.start, segments.stop - 1)]
-    return together(blocks if tenant is None else [of_tenant(block, tenant) for block in blocks], NO_HEADS)
+async def _heads(engine: Engine, segments: range, scope: Scope) -> Heads:
+    return together([within(block, scope) async for block in engine.documents.heads(segments.start, segments.stop - 1)], NO_HEADS)
 
 
-async def _points(index: Index, segments: range, tenant: str | None) -> IndexPoints:
-    blocks = [block async for block in index.scan(segments.start, segments.stop - 1)]
-    return together(blocks if tenant is None else [of_tenant(block, tenant) for block in blocks], NO_POINTS)
+async def _points(index: Index, segments: range, scope: Scope) -> IndexPoints:
+    return together([within(block, scope) async for block in index.scan(segments.start, segments.stop - 1)], NO_POINTS)

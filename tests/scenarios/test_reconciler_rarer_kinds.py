@@ -1,0 +1,100 @@
+"""Drift that is rarer than a lost write: payloads that disagree, points twice or alone, what outlived its expiry."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from qdrant_client import models
+
+from syncline_contracts.drift import DriftKind, Verdict
+from syncline_contracts.identity import point_id
+from tests.parts.clock import SECOND
+from tests.parts.damage import Damage
+from tests.parts.reconciling import COLLECTION, GRACE, HOUR, N1, N2, N3, THREE, TwoSides, kinds, repair_and_expect_nothing_left, settled
+
+OVERDUE = GRACE + HOUR
+STRAY = "7d9f1c1e-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+async def sides(tmp_path: Path) -> AsyncIterator[TwoSides]:
+    async with TwoSides.open(tmp_path) as both:
+        yield both
+
+
+async def test_a_payload_that_disagrees_is_found_by_sampling_and_written_anew(sides: TwoSides) -> None:
+    """Revision and content hash still agree: only who computes the payload again can see it."""
+    for ref in (N1, N2, N3):
+        await sides.put(ref, THREE)
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).change(N1, {"tenant": "globex"}, passage=1)
+        await Damage(raw, COLLECTION).change(N2, {"fields": {"text": "another"}})
+    assert (await sides.reconciler().check()).findings == (), "the columns do not show it"
+    report = await sides.reconciler().check(sample=1.0)
+    assert kinds(report) == {"n1": DriftKind.PAYLOAD, "n2": DriftKind.PAYLOAD}
+    details = {finding.key: finding.detail for finding in report.findings}
+    assert details["n1"] == "the payload of passage 1 disagrees in tenant"
+    assert details["n2"] == "the payload of passage 0 disagrees in fields"
+    await repair_and_expect_nothing_left(sides, sample=1.0)
+
+
+async def test_a_head_without_its_passages_is_a_gap(sides: TwoSides) -> None:
+    await sides.put(N1, THREE)
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        for passage in (1, 2):
+            await Damage(raw, COLLECTION).lose(N1, passage)
+    report = await sides.reconciler().check()
+    assert kinds(report) == {"n1": DriftKind.PASSAGE_GAP}
+    assert report.findings[0].detail == "the head counts 3 passage(s), 1 live point(s) are there"
+    await repair_and_expect_nothing_left(sides)
+
+
+async def test_a_passage_that_is_there_twice_is_named_by_its_point_and_no_event_is_written(sides: TwoSides) -> None:
+    await sides.put(N1, THREE)
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        (record,) = await raw.retrieve(COLLECTION, [point_id(N1.document, 1)], with_vectors=True)
+        await raw.upsert(COLLECTION, [models.PointStruct(id=STRAY, vector=record.vector or {}, payload=record.payload)])
+    reconciler = sides.reconciler()
+    report = await reconciler.check()
+    assert kinds(report) == {"n1": DriftKind.DUPLICATE}
+    assert report.findings[0].points == (STRAY,)
+    assert "delete the points" in report.findings[0].repair
+    assert (await reconciler.repair(report)).repaired == 0
+    assert await sides.unhandled() == []
+    async with sides.behind_its_back() as raw:
+        await raw.delete(COLLECTION, points_selector=[STRAY])
+    assert (await sides.reconciler().check()).verdict is Verdict.IN_STEP
+
+
+async def test_points_that_expired_long_ago_are_found_and_removed(sides: TwoSides) -> None:
+    """Searches hide them (H7), but no sweep ran. Until a sweep is overdue they are in step."""
+    await sides.put(N1, THREE, expires_at=sides.clock.now() + HOUR)
+    await settled(sides)
+    sides.time.forward((HOUR + GRACE) / SECOND)
+    assert (await sides.reconciler(overdue=OVERDUE).check()).verdict is Verdict.IN_STEP
+    sides.time.forward(HOUR / SECOND)
+    assert (await sides.reconciler().check()).verdict is Verdict.IN_STEP, "nobody asks"
+    reconciler = sides.reconciler(overdue=OVERDUE)
+    report = await reconciler.check()
+    assert kinds(report) == {"n1": DriftKind.EXPIRED}
+    assert report.findings[0].detail == "3 point(s) that expired long ago: no sweep removed them"
+    assert (await reconciler.repair(report)).repaired == 1
+    await settled(sides)
+    assert (await sides.reconciler(overdue=OVERDUE).check()).verdict is Verdict.IN_STEP
+
+
+async def test_each_finding_says_what_a_repair_would_do(sides: TwoSides) -> None:
+    await sides.put(N1, "one")
+    await sides.put(N2, "two")
+    await settled(sides)
+    await sides.sql("DELETE FROM documents WHERE key = 'n1'")
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).lose(N2)
+    report = await sides.reconciler().check()
+    said = {finding.kind: finding.repair for finding in report.findings}
+    assert said[DriftKind.ORPHAN] == "removes its points, unless they were written again meanwhile"
+    assert said[DriftKind.MISSING] == "embeds the document, and writes its points"
+    assert all(finding["repair"] for finding in report.model_dump(mode="json")["findings"])
