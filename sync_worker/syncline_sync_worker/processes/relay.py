@@ -1,7 +1,6 @@
 """The relay as a process: the storage's outbox on one side, Kafka on the other."""
 
 import asyncio
-import gc
 from collections.abc import Sequence
 
 from syncline_contracts.errors import Unavailable
@@ -32,9 +31,7 @@ async def run_relay(configuration: Configuration, stop: asyncio.Event) -> None:
         publisher = _Noted(KafkaPublisher(frame.kafka), trouble)
         frame.opened.push_async_callback(publisher.aclose)
         relay = Relay(parts.engine, publisher, clock=parts.clock, settings=configuration.relay, metrics=frame.metrics)
-        frame.health.started(trouble.reasons)
-        gc.collect()
-        gc.freeze()  # what lives as long as the process is not looked through again and again: a quarter of the time that an event takes
+        frame.started(trouble.reasons)
         storage, transport = _names(configuration, frame.kafka)
         looks = {storage: parts.engine.clock, transport: lambda: check_topics(frame.kafka)}
         async with asyncio.TaskGroup() as group:

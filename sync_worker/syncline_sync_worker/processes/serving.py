@@ -1,9 +1,10 @@
 """The frame of a process: logs, the answers for its health and metrics, and an end that leaves nothing running."""
 
 import asyncio
+import gc
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -29,6 +30,16 @@ class Frame:
     health: Health
     metrics: Metrics
     opened: AsyncExitStack
+
+    def started(self, reasons: Callable[[], Sequence[str]]) -> None:
+        """Every part is open, and the work begins; `reasons` tells what keeps the process from being ready.
+
+        What was loaded until now lives as long as the process. Looking through it again and again took a quarter of the relay's
+        time for an event, and a sixth of the handler's for a document.
+        """
+        gc.collect()
+        gc.freeze()
+        self.health.started(reasons)
 
 
 @asynccontextmanager

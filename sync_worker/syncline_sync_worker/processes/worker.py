@@ -36,7 +36,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
         indexes, trouble = await parts.indexes(), Trouble("handling pauses")
         consumer = KafkaConsumer(await _handler(configuration, parts, frame, trouble), frame.kafka, metrics=frame.metrics)
         sweep = Sweep(parts.engine, *indexes, clock=parts.clock, grace=configuration.tombstone_grace_us, metrics=frame.metrics)
-        frame.health.started(lambda: (*trouble.reasons(), *_joining(consumer)))
+        frame.started(lambda: (*trouble.reasons(), *_joining(consumer)))
         looks: dict[str, Look] = dict(
             zip(_names(configuration, frame.kafka), (parts.engine.clock, lambda: check_topics(frame.kafka), indexes[0].count), strict=True)
         )
