@@ -108,8 +108,8 @@ async def test_a_poison_document_is_set_aside_and_replayed_once_it_is_mended(cop
     again = copied("dead-letters", "replay", letter["id"][:6], "--yes", *DATA, "--json")
     assert (again.code, again.json["failed_again"], again.json["first_ids"]["failed_again"]) == (1, 1, [letter["id"]])
     shown = copied.ok("dead-letters", "show", letter["id"], *DATA)
-    assert shown["attempts"] == 2 * letter["attempts"]
-    assert [reason["attempts"] for reason in shown["reasons"]] == [letter["attempts"]] * 2
+    assert shown["attempts"] > letter["attempts"]
+    assert sum(reason["attempts"] for reason in shown["reasons"]) == shown["attempts"]
 
     _spec(copied, "")
     done = copied.ok("dead-letters", "replay", "--all", "--yes", *DATA)
