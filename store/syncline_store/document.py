@@ -19,6 +19,10 @@ INDEX_AS_NAMESPACE = ""
 """`index_spec` of a document that is indexed as its namespace's settings say."""
 INDEX_NOT = "false"
 """`index_spec` of a document that is kept out of the index. Any other spec is a JSON list of paths."""
+WHOLE = "$"
+"""The path of the whole value."""
+EACH = "[]"
+"""Behind a name in a path: each element of the list there."""
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -6,18 +6,23 @@ cycle. What is stored must be what was given, so that is refused here.
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from syncline_contracts.errors import InvalidDocument, InvalidQuery
 from syncline_contracts.identity import Namespace, Ref
-from syncline_store.document import INDEX_AS_NAMESPACE, INDEX_NOT, canonical
+from syncline_store.document import EACH, INDEX_AS_NAMESPACE, INDEX_NOT, WHOLE, canonical
 from syncline_store.settings import LimitSettings
 
 INTEGERS = range(-(2**63), 2**63)
 """What every part that a number passes through can hold."""
 MAX_TTL = 630_720_000
 """Seconds: the longest TTL (20 years) that ScyllaDB and Cassandra take."""
+
+MOST_PATHS = 100
+"""Of one document's or one namespace's texts."""
+_POSITION = re.compile(r"\[(\d+|\*)?\]$")
 
 _Path = tuple[Any, ...]
 """Where in a value: ``(parent path, name or position)``, ``()`` for the value itself."""
@@ -70,11 +75,35 @@ def checked_index(index: bool | Sequence[str] | None) -> str:  # noqa: FBT001 - 
         return INDEX_AS_NAMESPACE
     if index is False:
         return INDEX_NOT
-    if isinstance(index, str) or not index:
+    if isinstance(index, str) or not isinstance(index, Sequence) or not index:
         raise InvalidDocument("index", "must be None, False or a list of paths such as ['title', 'body.text']")
-    for number, path in enumerate(index):
-        _check_text(f"index[{number}]", path, 1024)
-    return json.dumps(list(index), ensure_ascii=False)
+    return json.dumps(checked_paths("index", index), ensure_ascii=False)
+
+
+def checked_paths(field: str, paths: Sequence[str]) -> tuple[str, ...]:
+    """Paths to texts: ``"$"``, ``"a.b"``, ``"items[].name"``. Raises InvalidDocument: one that leads nowhere would embed nothing."""
+    if isinstance(paths, str) or not isinstance(paths, Sequence):
+        raise InvalidDocument(field, f"must be a list of paths such as ['title', 'body.text'], not {_name(paths)}")
+    if len(paths) > MOST_PATHS:
+        raise InvalidDocument(field, f"has {len(paths):,} paths, {MOST_PATHS} at most: a path takes all texts that lie below it")
+    for number, path in enumerate(paths):
+        _check_path(f"{field}[{number}]", path)
+    return tuple(paths)
+
+
+def _check_path(field: str, path: str) -> None:
+    _check_text(field, path, 1024)
+    if path == WHOLE:
+        return
+    names = [step.removesuffix(EACH) for step in path.split(".")]
+    if names[0] == WHOLE or names[0].startswith("$["):
+        raise InvalidDocument(field, f"{path!r} is no path: '$' stands for the whole value, and alone; below it write 'author.name'")
+    if not all(names):
+        raise InvalidDocument(field, f"{path!r} is no path: names divided by single dots, such as 'author.name'")
+    if any(_POSITION.search(name) for name in names):
+        raise InvalidDocument(
+            field, f"{path!r} is no path: 'items[]' is every element of a list, 'items' all texts in it; one alone cannot be named"
+        )
 
 
 def checked_ttl(ttl: float | None) -> int | None:

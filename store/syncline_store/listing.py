@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from syncline_contracts.errors import InvalidQuery
-from syncline_contracts.identity import Namespace
+from syncline_contracts.identity import Namespace, Ref
+from syncline_store.directory import Directory
 from syncline_store.document import Document, Row, living
 from syncline_store.engines.protocol import Documents, Page
-from syncline_store.filters import Condition, match
+from syncline_store.filters import Condition, match, undeclared
 
 FIRST_PAGE = 64
 PAGE_BYTES = 8_000_000
@@ -56,13 +57,14 @@ class Listing:
     prefix: Namespace
     condition: Condition | None
     read_ahead: int
+    directory: Directory
 
     async def page(self, limit: int, cursor: Cursor) -> Page[Document]:
         """`limit` documents at most; the cursor is None only at the end."""
         found: list[Document] = []
         async for page, begin in self._pages(cursor, limit if self.condition is None else self.read_ahead):
             for row in _behind(page.items, cursor.passed):
-                document = self._wanted(row)
+                document = await self._wanted(row)
                 if document is None:
                     continue
                 found.append(document)
@@ -74,7 +76,7 @@ class Listing:
         """Every one, however many: a page of rows is in memory at a time."""
         async for page, _ in self._pages(Cursor(), self.read_ahead):
             for row in page.items:
-                document = self._wanted(row)
+                document = await self._wanted(row)
                 if document is not None:
                     yield document
 
@@ -88,11 +90,18 @@ class Listing:
                 return
             begin, size = page.after, min(most, _fitting(page.items) or size)
 
-    def _wanted(self, row: Row) -> Document | None:
+    async def _wanted(self, row: Row) -> Document | None:
         if living(row, self.now()) is None:
             return None
         document = Document.of(row)
-        return document if match(self.condition, document.value) else None
+        if self.condition is None:
+            return document
+        return document if match(self.condition, document.value, await self._kept(row.ref, self.condition)) else None
+
+    async def _kept(self, ref: Ref, condition: Condition) -> tuple[str, ...] | None:
+        """What of the value the condition is to see: where a search may ask it, the same as the index; anything otherwise."""
+        kept = (await self.directory.settings(ref.tenant, ref.namespace)).kept
+        return None if kept is None or undeclared(condition, kept) else kept
 
 
 def _fitting(rows: Sequence[Row]) -> int:

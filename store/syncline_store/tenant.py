@@ -27,6 +27,7 @@ from syncline_store.limits import (
     checked_value,
 )
 from syncline_store.listing import Cursor, Listing
+from syncline_store.namespace_settings import wanted_settings
 from syncline_store.parts import Parts
 from syncline_store.tracing import span
 from syncline_store.writing import Draft, Writer
@@ -98,9 +99,24 @@ class TenantView:
                 results += await self._write_chunk(drafts)
         return results
 
-    async def configure(self, namespace: Prefix, *, fields: Sequence[str] = ("$",), buckets: int = 8) -> NamespaceSettings:
-        """Fix a namespace's settings before its first write: the paths whose texts are embedded (``"$"``: all). The first writer's win."""
-        wanted = NamespaceSettings(buckets=buckets, fields=tuple(fields))
+    async def configure(
+        self,
+        namespace: Prefix,
+        *,
+        fields: Sequence[str] = ("$",),
+        filterable: Mapping[str, str | None] | Sequence[str] | None = None,
+        buckets: int = 8,
+    ) -> NamespaceSettings:
+        """Fix a namespace's settings before its first write; the settings that it has, which are another's if that one came first.
+
+        `fields`: the paths whose texts are embedded, ``["title", "items[].name"]``; ``"$"`` is the whole value, ``[]`` embeds nothing
+        (documents are then found by filter alone). `filterable`: the only fields that searches can filter by there, each with what lies
+        below it; with types (``{"price": "float", "tags": "keyword", "open": "bool", "author": None}``) a server keeps an index of
+        them. Without it every scalar can be filtered by, within limits (docs/indexing.md).
+
+        Settings never change: that others were wanted is logged. Raises InvalidDocument, StorageUnavailable.
+        """
+        wanted = wanted_settings(fields, filterable, buckets)
         return await self._writer.configure(self.tenant, checked_namespace(namespace, self._limits), wanted)
 
     # ------------------------------------------------------------------ reading
@@ -204,7 +220,15 @@ class TenantView:
     def _listing(self, prefix: Prefix, filter: Filter | None) -> Listing:
         below = checked_prefix(prefix, self._limits)
         parts = self._parts
-        return Listing(parts.engine.documents, parts.clock.now, self.tenant, below, parse(filter), parts.settings.read_ahead)
+        return Listing(
+            parts.engine.documents,
+            parts.clock.now,
+            self.tenant,
+            below,
+            parse(filter),
+            parts.settings.read_ahead,
+            self._writer.directory,
+        )
 
     async def _open_index(self) -> None:
         """With inline indexing the catch-up begins when the index is first opened, by whomever."""

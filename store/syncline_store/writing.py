@@ -4,6 +4,7 @@ A write whose outcome is unknown is repeated as it is: same revision, same event
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from syncline_store.engines.protocol import Engine, NamespaceSettings, Refused, 
 from syncline_store.group_commit import GroupCommit
 from syncline_store.settings import StoreSettings
 from syncline_store.skew import ClockWatch
+
+_log = logging.getLogger(__name__)
 
 ROW_BYTES = 400
 """About what a row and its outbox row weigh beside the value."""
@@ -49,7 +52,7 @@ class Writer:
         self._last = 0
         self._grace = int(settings.tombstone_grace)
         self._deadline = settings.write_deadline
-        self._directory = directory
+        self.directory = directory
         grouping = engine.documents.grouping
         self._commits: GroupCommit[Write, WriteOutcome] = GroupCommit(
             engine.documents.write,
@@ -63,7 +66,7 @@ class Writer:
         """Draw the revisions, in the order given: of two drafts for one document the later wins. Raises StorageUnavailable, ClockSkew."""
         self._watch.check()
         for tenant, namespace in {(draft.ref.tenant, draft.ref.namespace) for draft in drafts}:
-            await self._directory.ensure(tenant, namespace)
+            await self.directory.ensure(tenant, namespace)
         await self._keep_pace()
         return [self._made(draft) for draft in drafts]
 
@@ -92,8 +95,11 @@ class Writer:
         return await self.land(write)
 
     async def configure(self, tenant: str, namespace: Namespace, wanted: NamespaceSettings) -> NamespaceSettings:
-        """The namespace's settings: these, unless it has some already."""
-        return await self._directory.ensure(tenant, namespace, wanted)
+        """The namespace's settings: these, unless it has others already, which is logged."""
+        found = await self.directory.ensure(tenant, namespace, wanted)
+        if found != wanted:
+            _log.warning("the namespace %s keeps the settings of its first writer, %s, not %s", namespace, found, wanted)
+        return found
 
     async def aclose(self) -> None:
         """Finish what was submitted."""

@@ -18,6 +18,7 @@ from syncline_contracts.errors import SynclineError
 from syncline_contracts.event import ChangeEvent
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
+from syncline_store.filters.declared import Declared
 
 T = TypeVar("T")
 
@@ -98,13 +99,20 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceSettings:
-    """What is fixed at a namespace's first write (`buckets`) and how its documents are indexed (`fields`).
+    """What is fixed at a namespace's first write: its `buckets`, and how its documents are indexed.
 
-    `fields` are paths into the value (``"text"``, ``"author.name"``, ``"$"`` for the whole value).
+    `fields` are the paths into the value that are embedded (``"text"``, ``"author.name"``, ``"$"`` for the whole value; none: nothing
+    is). `filterable` are the fields that searches may filter by, with their types; None: every scalar within the limits.
     """
 
     buckets: int = 8
     fields: tuple[str, ...] = ("$",)
+    filterable: Declared | None = None
+
+    @property
+    def kept(self) -> tuple[str, ...] | None:
+        """The paths that the index keeps to filter by; None: all."""
+        return None if self.filterable is None else tuple(path for path, _ in self.filterable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +205,9 @@ class Namespaces(Protocol):
 
     async def list(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Namespace]:
         """Namespaces at and below a prefix, in order."""
+
+    async def declarations(self, tenant: str, prefix: Namespace) -> Sequence[tuple[Namespace, NamespaceSettings]]:
+        """Of the namespaces at and below a prefix that declare filterable fields one for each different settings, in no order."""
 
 
 class Outbox(Protocol):

@@ -6,6 +6,7 @@ one, and the field is still known to exist.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 LONGEST = 256
@@ -13,6 +14,8 @@ LONGEST = 256
 MOST_SCALARS = 1_000
 MOST_CHARACTERS = 16_384
 """Of a document, names included: every passage's point carries the fields. What comes behind (in the order of names) is left out."""
+
+_Tree = dict[str, Any]
 
 
 class _Budget:
@@ -29,9 +32,46 @@ class _Budget:
         return self.scalars >= 0 and self.characters >= 0
 
 
-def filterable(value: Mapping[str, Any], *, cut: bool = True) -> dict[str, Any]:
-    """The filterable part of a value, names sorted. With cut=False strings stay whole; what is left out is the same."""
-    return _object(value, _Budget(), cut=cut)
+def filterable(value: Mapping[str, Any], *, cut: bool = True, only: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """The filterable part of a value, names sorted. With cut=False strings stay whole; what is left out is the same.
+
+    `only`: what lies at and below these dotted paths; the limits then count nothing else.
+    """
+    return _object(value if only is None else _at(value, _tree(only)), _Budget(), cut=cut)
+
+
+def filter_path(dotted: str) -> tuple[str, ...] | None:
+    """The names of a path as filters and declared fields have it; None for what is no path."""
+    names = tuple(dotted.split("."))
+    fits = all(names) and not names[0].startswith("$") and '"' not in dotted and "\0" not in dotted
+    return names if fits else None
+
+
+@lru_cache(maxsize=1_000)
+def _tree(paths: tuple[str, ...]) -> _Tree:
+    """Names that lead to declared fields; None: all that lies there."""
+    tree: _Tree = {}
+    for path in sorted(paths, key=len):
+        *above, last = path.split(".")
+        here: _Tree | None = tree
+        for name in above:
+            here = None if here is None else here.setdefault(name, {})
+        if here is not None:
+            here[last] = None
+    return tree
+
+
+def _at(value: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
+    found = {}
+    for name, below in tree.items():
+        if name not in value:
+            continue
+        item = value[name]
+        if below is None:
+            found[name] = item
+        elif isinstance(item, Mapping):
+            found[name] = _at(item, below)
+    return found
 
 
 def _object(value: Mapping[str, Any], budget: _Budget, *, cut: bool) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from syncline_store.filters.fields import filterable
 _ORDERS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
 
-def match(condition: Condition | None, value: Mapping[str, Any]) -> bool:
-    """Whether a document's value satisfies the condition; None is satisfied by all."""
-    return condition is None or _holds(condition, filterable(value, cut=False))
+def match(condition: Condition | None, value: Mapping[str, Any], only: tuple[str, ...] | None = None) -> bool:
+    """Whether a document's value satisfies the condition; None is satisfied by all. `only`: as `filterable` has it."""
+    return condition is None or _holds(condition, filterable(value, cut=False, only=only))
 
 
 def _holds(condition: Condition, fields: Mapping[str, Any]) -> bool:

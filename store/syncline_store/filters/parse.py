@@ -11,6 +11,7 @@ from typing import Any
 
 from syncline_contracts.errors import InvalidFilter
 from syncline_store.filters.conditions import And, AnyOf, Compare, Condition, Exists, Not, Or, Order, Path, Scalar
+from syncline_store.filters.fields import filter_path
 
 DEEPEST = 10
 MOST_VALUES = 1_000
@@ -157,7 +158,7 @@ def _number(value: float, where: str) -> int | float:
 
 
 def _path(name: str, where: str) -> Path:
-    path = tuple(name.split("."))
-    if not all(path) or '"' in name or "\0" in name:
+    path = filter_path(name)
+    if path is None:
         raise InvalidFilter(where, "is no path: names divided by single dots, without double quotes")
     return path

@@ -19,9 +19,9 @@ def to_qdrant(condition: Condition) -> models.Filter:
         case AnyOf(path, values):
             return models.Filter(should=_any_of(path, values))
         case Compare(path, order, bound):
-            return models.Filter(must=[models.FieldCondition(key=_key(path), range=models.Range(**{order: bound}))])
+            return models.Filter(must=[models.FieldCondition(key=field_key(path), range=models.Range(**{order: bound}))])
         case Exists(path):
-            return models.Filter(must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=_key(path)))])
+            return models.Filter(must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=field_key(path)))])
         case And(parts):
             return models.Filter(must=[to_qdrant(part) for part in parts])
         case Or(parts):
@@ -34,7 +34,7 @@ def to_qdrant(condition: Condition) -> models.Filter:
 
 def _any_of(path: Path, values: tuple[Scalar, ...]) -> list[models.Condition]:
     """Strings share one condition. Numbers are ranges of one number: an exact match tells 1 from 1.0."""
-    key = _key(path)
+    key = field_key(path)
     strings = [_short(value, path) for value in values if isinstance(value, str)]
     conditions: list[models.Condition] = []
     if strings:
@@ -56,5 +56,6 @@ def _short(value: str, path: Path) -> str:
     return value
 
 
-def _key(path: Path) -> str:
+def field_key(path: Path) -> str:
+    """Where the field stands in the payload, as Qdrant writes paths."""
     return ".".join((Field.FIELDS, *(name if _PLAIN.fullmatch(name) else f'"{name}"' for name in path)))

@@ -4,15 +4,19 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from syncline_contracts.errors import DocumentRefused
 from syncline_contracts.identity import Namespace
-from syncline_store.document import INDEX_AS_NAMESPACE, Row
+from syncline_store.document import Row
 from syncline_store.engines.protocol import Namespaces, NamespaceSettings
 from syncline_store.filters.fields import filterable
 from syncline_store.indexing.decide import Content
 from syncline_store.indexing.passages import Splitter
 from syncline_store.indexing.text import paths, text_of
+
+if TYPE_CHECKING:  # qdrant-client takes seconds to import
+    from syncline_store.index.index import Index
 
 MUCH = 100_000
 """Characters of JSON that are worth a hop to a worker thread."""
@@ -21,40 +25,41 @@ MAX_REMEMBERED = 4096
 
 
 class Reader:
-    """Reads what rows are to be embedded as."""
+    """Reads what rows are to be embedded as. Given an index, it is told of the fields that their namespaces declare."""
 
-    def __init__(self, namespaces: Namespaces, splitter: Splitter) -> None:
+    def __init__(self, namespaces: Namespaces, splitter: Splitter, index: "Index | None" = None) -> None:
         self._namespaces = namespaces
         self._splitter = splitter
-        self._fields: OrderedDict[tuple[str, Namespace], tuple[str, ...]] = OrderedDict()
+        self._index = index
+        self._known: OrderedDict[tuple[str, Namespace], NamespaceSettings] = OrderedDict()
 
     async def contents(self, rows: Sequence[Row]) -> list[Content | DocumentRefused]:
         """One for each row, in order."""
-        asked = [(row, await self._fields_of(row)) for row in rows]
+        asked = [(row, await self._settings_of(row)) for row in rows]
         if sum(len(row.value or "") for row in rows) < MUCH:
-            return [self._content(row, fields) for row, fields in asked]
-        return await asyncio.to_thread(lambda: [self._content(row, fields) for row, fields in asked])
+            return [self._content(row, settings) for row, settings in asked]
+        return await asyncio.to_thread(lambda: [self._content(row, settings) for row, settings in asked])
 
-    async def _fields_of(self, row: Row) -> tuple[str, ...]:
-        if row.index_spec != INDEX_AS_NAMESPACE:
-            return ()
+    async def _settings_of(self, row: Row) -> NamespaceSettings:
         whose = (row.ref.tenant, row.ref.namespace)
-        if whose in self._fields:
-            self._fields.move_to_end(whose)
-            return self._fields[whose]
+        if whose in self._known:
+            self._known.move_to_end(whose)
+            return self._known[whose]
         settings = await self._namespaces.get(*whose)
         if settings is None:  # not to be remembered: its first writer may be about to say otherwise
-            return NamespaceSettings().fields
-        self._fields[whose] = settings.fields
-        if len(self._fields) > MAX_REMEMBERED:
-            self._fields.popitem(last=False)
-        return settings.fields
+            return NamespaceSettings()
+        if settings.filterable and self._index is not None:
+            await self._index.declare(settings.filterable)
+        self._known[whose] = settings
+        if len(self._known) > MAX_REMEMBERED:
+            self._known.popitem(last=False)
+        return settings
 
-    def _content(self, row: Row, fields: Sequence[str]) -> Content | DocumentRefused:
+    def _content(self, row: Row, settings: NamespaceSettings) -> Content | DocumentRefused:
         try:
             value = json.loads(row.value or "{}")
-            text = text_of(value, paths(row.index_spec, fields))
-            return Content(self._splitter.split(text), self._splitter.text_hash(text), filterable(value))
+            text = text_of(value, paths(row.index_spec, settings.fields))
+            return Content(self._splitter.split(text), self._splitter.text_hash(text), filterable(value, only=settings.kept))
         except DocumentRefused as error:
             return error
         except (ValueError, RecursionError) as error:  # half a surrogate pair is a ValueError, too

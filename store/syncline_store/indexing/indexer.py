@@ -57,7 +57,7 @@ class Indexer:
         settings = settings or IndexingSettings()
         documents = engine.documents
         sizing = Sizing(settings.max_batch, settings.max_batch_bytes)
-        reader = Reader(engine.namespaces, Splitter(embedder, settings.passage_tokens))
+        reader = Reader(engine.namespaces, Splitter(embedder, settings.passage_tokens), index)
         self._round = Round(
             look=Look(index, documents, reader, clock),
             sizing=sizing,

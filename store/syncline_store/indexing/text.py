@@ -5,11 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from syncline_contracts.errors import DocumentRefused
-from syncline_store.document import INDEX_AS_NAMESPACE, INDEX_NOT, Row
-
-WHOLE = "$"
-"""The path of the whole value."""
-_EACH = "[]"
+from syncline_store.document import EACH, INDEX_AS_NAMESPACE, INDEX_NOT, WHOLE, Row
 
 
 def is_indexed(row: Row) -> bool:
@@ -45,9 +41,9 @@ def _at(value: Any, path: str) -> Iterator[Any]:
         return
     places = [value]
     for step in path.split("."):
-        name = step.removesuffix(_EACH)
+        name = step.removesuffix(EACH)
         places = [place[name] for place in places if isinstance(place, dict) and name in place]
-        if step.endswith(_EACH):
+        if step.endswith(EACH):
             places = [element for place in places if isinstance(place, list) for element in place]
     yield from places
 

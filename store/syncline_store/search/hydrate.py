@@ -111,7 +111,8 @@ class Hydration:
         document = Document.of(row)
         if row.revision == point.state.revision:
             return Hit(document, _score(point, question), row.revision, await self._passage(row, document, point), point.span)
-        if not match(question.condition, document.value):
+        settings = await self._directory.settings(row.ref.tenant, row.ref.namespace)
+        if not match(question.condition, document.value, settings.kept):
             return Dropped(point, Reason.CHANGED)
         return Hit(document, _score(point, question), point.state.revision, None, None)
 

@@ -37,6 +37,7 @@ class Search:
     def __init__(self, parts: Parts, directory: Directory, report: Report | None = None) -> None:
         self._parts = parts
         self.embedder = CachedEmbedder(parts.embedder, parts.settings.embedding.query_cache)
+        self._directory = directory
         self._hydration = Hydration(parts.engine.documents, directory)
         self._report = report
 
@@ -64,6 +65,8 @@ class Search:
             offset=offset,
             threshold=threshold,
         )
+        if question.condition is not None:
+            await self._directory.refuse_undeclared(tenant, prefix, question.condition)
         index = await self._parts.index()
         rounds = _Nearest(index, question) if question.vector is not None else _Filtered(index, question)
         hits, dropped = await self._collect(question, rounds)

@@ -3,10 +3,10 @@
 What is fixed at a namespace's first write never changes, so a process asks for it once.
 """
 
-import json
 from collections.abc import Sequence
 
 from syncline_contracts.identity import Namespace
+from syncline_store import namespace_settings as settings
 from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cql.bounded import Bounded
 from syncline_store.engines.cql.session import CqlSession
@@ -16,6 +16,7 @@ from syncline_store.engines.protocol import NamespaceSettings, Page
 
 KNOWN = 100_000
 """Namespaces whose settings are remembered."""
+PAGE = 5_000
 
 
 class CqlNamespaces:
@@ -30,7 +31,7 @@ class CqlNamespaces:
         name = encoded(namespace)
         if found := await self._get(tenant, name):
             return found
-        await self._session.run(statements.ADD, tenant, name, wanted.buckets, json.dumps(wanted.fields))
+        await self._session.run(statements.ADD, tenant, name, wanted.buckets, settings.encoded(wanted))
         return await self._get(tenant, name) or wanted
 
     async def get(self, tenant: str, namespace: Namespace) -> NamespaceSettings | None:
@@ -48,6 +49,18 @@ class CqlNamespaces:
         found = await self.below(tenant, start, last, limit)
         more = encode_cursor(found[-1][0]) if limit and len(found) == limit else None
         return Page([decoded(name) for name, _ in found], more)
+
+    async def declarations(self, tenant: str, prefix: Namespace) -> Sequence[tuple[Namespace, NamespaceSettings]]:
+        """Reads all namespaces there, a page at a time: one partition, small rows."""
+        start = encoded(prefix)
+        found: dict[str, tuple[Namespace, NamespaceSettings]] = {}
+        async for page in self._session.pages(statements.LIST_SETTINGS, tenant, start, size=PAGE):
+            for namespace, buckets, fields in page:
+                if not namespace.startswith(start):
+                    return list(found.values())
+                if fields.startswith("{") and fields not in found:
+                    found[fields] = decoded(namespace), settings.decoded(buckets, fields)
+        return list(found.values())
 
     async def below(self, tenant: str, start: str, last: str | None, limit: int) -> Sequence[tuple[str, int]]:
         """Encoded namespaces with their buckets: at and below an encoded prefix, behind `last` where it is given."""
@@ -71,7 +84,7 @@ class CqlNamespaces:
         if known := self._known.get((tenant, namespace)):
             return known
         for buckets, fields in await self._session.run(statements.GET, tenant, namespace):
-            found = NamespaceSettings(buckets=buckets, fields=tuple(json.loads(fields)))
+            found = settings.decoded(buckets, fields)
             self._known.put((tenant, namespace), found)
             return found
         return None
