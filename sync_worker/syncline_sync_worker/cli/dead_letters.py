@@ -92,7 +92,7 @@ async def list_letters(
         letters: list[DeadLetter] = []
         if not summary:
             async for letter in desk.letters(which, closed=closed):
-                letters.append(letter)
+                letters.append(letter.model_copy(update={"payload": b"", "headers": {}}))  # not shown, and may be large
                 if len(letters) > limit:
                     break
     data = {
