@@ -4,6 +4,9 @@ The server is tests/parts/servers/qdrant.py's: unless an address is given, the s
 """
 
 import asyncio
+import gc
+import hashlib
+import json
 import statistics
 import tempfile
 import time
@@ -13,9 +16,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.event import ChangeEvent
+from syncline_store.document import Row
 from syncline_store.engines.protocol import Pos
 from syncline_store.index.points import VECTOR, Field
 from syncline_store.indexing.delivery import Delivery
@@ -30,6 +35,7 @@ from tests.parts.embedders import NullEmbedder
 from tests.parts.servers.qdrant import qdrant_server
 
 DIMENSIONS = 256
+NAMESPACE = uuid.UUID(int=0)
 DOCUMENTS = 6_000
 BATCH = 1_000
 RAW_BATCH = 256
@@ -132,8 +138,32 @@ async def bare(client: AsyncQdrantClient, points: Sequence[models.PointStruct]) 
         return DOCUMENTS / (time.perf_counter() - started)
 
 
+def point_of(row: Row) -> models.PointStruct:
+    """The point of a document of one passage, as somebody would write it who needs no other kind."""
+    value = json.loads(row.value or "{}")
+    document = uuid.uuid5(NAMESPACE, f"{row.ref.tenant}/{row.ref.namespace}/{row.ref.key}")
+    payload = {
+        Field.DOCUMENT.value: str(document),
+        Field.TENANT.value: row.ref.tenant,
+        Field.NAMESPACES.value: list(row.ref.namespace),
+        Field.KEY.value: row.ref.key,
+        Field.SEGMENT.value: 1,
+        Field.REVISION.value: row.revision,
+        Field.CONTENT_HASH.value: row.content_hash.hex(),
+        Field.TEXT_HASH.value: hashlib.blake2b(value["text"].encode(), digest_size=16).hexdigest(),
+        Field.MODEL.value: "null",
+        Field.PASSAGES.value: 1,
+        Field.PASSAGE.value: 0,
+        Field.EXPIRES_AT.value: row.expires_at,
+        Field.MARK.value: "live",
+        Field.FIELDS.value: {"kind": value["kind"], "number": value["number"]},
+    }
+    vector = np.zeros(DIMENSIONS, np.float32)
+    return models.PointStruct(id=str(uuid.uuid5(document, "0")), vector={VECTOR: vector.tolist()}, payload=payload)
+
+
 async def by_hand(client: AsyncQdrantClient, parts: Parts, points: Sequence[models.PointStruct], refs: dict[str, Any]) -> float:
-    """Rows read, points read, guarded upsert, settle: what any correct handler has to ask for."""
+    """Points read, rows read, guarded upsert, settle: what any correct handler asks for, with points made of the rows."""
     async with empty(client) as name:
 
         async def state(documents: list[str]) -> None:
@@ -143,15 +173,16 @@ async def by_hand(client: AsyncQdrantClient, parts: Parts, points: Sequence[mode
         async def work(piece: Sequence[models.PointStruct]) -> None:
             documents = [str((point.payload or {})[Field.DOCUMENT]) for point in piece]
             await state(documents)
-            await parts.engine.documents.read([refs[document] for document in documents])
-            lowest = min((point.payload or {})[Field.REVISION] for point in piece)
+            rows = await parts.engine.documents.read([refs[document] for document in documents])
+            made = [point_of(row) for row in rows if row is not None]
+            lowest = min(row.revision for row in rows if row is not None)
             guard = models.Filter(
                 should=[
                     models.FieldCondition(key=Field.REVISION, range=models.Range(lt=lowest)),
                     models.IsEmptyCondition(is_empty=models.PayloadField(key=Field.REVISION)),
                 ]
             )
-            await client.upsert(name, list(piece), update_filter=guard, wait=True)
+            await client.upsert(name, made, update_filter=guard, wait=True)
             await state(documents)
 
         started = time.perf_counter()
@@ -165,6 +196,9 @@ async def bench() -> list[Figure]:
         client = AsyncQdrantClient(server.url, check_compatibility=False, timeout=60)
         for _ in range(ROUNDS):
             async with opened(server.url) as (parts, name, changes):
+                await parts.indexer()
+                gc.collect()
+                gc.freeze()  # as the worker does, for both sides
                 embedding.append(await handled(parts, changes))
                 points = await points_of(client, name)
                 refs = {str(event.ref.document): event.ref for event in changes}
