@@ -1,16 +1,18 @@
 """All that CI runs, in order, each step timed: `make test`, or `python -m tests.run STEP...` for some of them.
 
-Steps whose names are given run alone. The first step that fails ends the run with its exit code. One CQL server serves all steps;
-it is begun at once, and is up by the time that the first of them needs it.
+Steps whose names are given run alone, one after another. The first step that fails ends the run. One CQL server serves all steps of a
+lane; it is begun at once, and is up by the time that the first of them needs it.
 """
 
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from tests.parts.servers.cassandra import ADDRESS, PID, cql_server
@@ -45,6 +47,9 @@ STEPS = {
 }
 ALONE = {"lint", "format", "types", "imports", "unit", "packaging"}
 """Steps that want no CQL server."""
+CHECKS = ("lint", "format", "types", "imports")
+LANES = (("unit", "scenarios", "crash", "acceptance", "packaging", "mutations"), ("contract", "integration", "distributed"))
+"""What runs side by side once the checks have passed."""
 
 
 @contextmanager
@@ -60,29 +65,72 @@ def servers() -> Iterator[Mapping[str, str]]:
         yield told if server.process is None else told | {PID: str(server.process.pid)}
 
 
-def run(name: str, command: list[str], environment: Mapping[str, str]) -> float:
-    print(f"\n=== {name}: {' '.join(command[1:])}", flush=True)
-    started = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode
-    seconds = time.monotonic() - started
-    if code:
-        print(f"\n{name} failed (exit code {code}) after {seconds:.0f} s", file=sys.stderr)
-        sys.exit(code)
-    return seconds
+class Failed(Exception):
+    """A step's exit code was not 0, or another lane's was."""
+
+
+class Lane:
+    """Steps one after another, with a CQL server of their own. Two lanes fill two cores: real servers make tests wait a lot.
+
+    With `quiet`, what a step prints is shown once it has ended, or the lanes' lines would mix.
+    """
+
+    def __init__(self, names: Sequence[str], over: threading.Event, *, quiet: bool) -> None:
+        self._names = names
+        self._over = over
+        self._quiet = quiet
+        self.taken: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Raises Failed with the first step that fails; the other lane's step is ended then."""
+        with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+            starting = pool.submit(stack.enter_context, servers()) if set(self._names) - ALONE else None
+            for name in self._names:
+                self._step(name, starting.result() if starting is not None and name not in ALONE else {})
+
+    def _step(self, name: str, environment: Mapping[str, str]) -> None:
+        command = STEPS[name]
+        title = f"\n=== {name}: {' '.join(command[1:])}"
+        if not self._quiet:
+            print(title, flush=True)
+        began = time.monotonic()
+        with tempfile.TemporaryFile("w+") if self._quiet else nullcontext() as output:
+            code = self._wait(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output))
+            self.taken[name] = time.monotonic() - began
+            if output is not None:
+                output.seek(0)
+                print(f"{title}\n{output.read()}({self.taken[name]:.0f} s)", flush=True)
+        if code:
+            self._over.set()
+            raise Failed(f"{name} failed (exit code {code}) after {self.taken[name]:.0f} s")
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(0.5)
+            if self._over.is_set():
+                process.terminate()
+                process.wait(60)
+                raise Failed("ended, since another step failed")
+
+
+def side_by_side(lanes: Sequence[Sequence[str]]) -> dict[str, float]:
+    """What each step took, in seconds. Ends the process where one fails."""
+    over = threading.Event()
+    running = [Lane(names, over, quiet=len(lanes) > 1) for names in lanes]
+    with ThreadPoolExecutor(len(running)) as pool:
+        errors = [future.exception() for future in [pool.submit(lane.run) for lane in running]]
+    if told := [str(error) if isinstance(error, Failed) else repr(error) for error in errors if error is not None]:
+        sys.exit("\n" + "\n".join(told))
+    return {name: seconds for lane in running for name, seconds in lane.taken.items()}
 
 
 def main(names: list[str]) -> None:
     unknown = set(names) - set(STEPS)
     if unknown:
         sys.exit(f"no such step: {', '.join(sorted(unknown))} (there are: {', '.join(STEPS)})")
-    chosen = names or list(STEPS)
-    taken: dict[str, float] = {}
     began = time.monotonic()
-    with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
-        starting = pool.submit(stack.enter_context, servers()) if set(chosen) - ALONE else None
-        for name in chosen:
-            given = starting.result() if starting is not None and name not in ALONE else {}
-            taken[name] = run(name, STEPS[name], given)
+    taken = side_by_side([names]) if names else side_by_side([CHECKS]) | side_by_side(LANES)
     print("\n" + "\n".join(f"{name:12s} {seconds:6.1f} s" for name, seconds in taken.items()))
     print(f"all passed in {time.monotonic() - began:.0f} s")
 
