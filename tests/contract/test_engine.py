@@ -16,6 +16,7 @@ from syncline_contracts.identity import Ref
 from syncline_contracts.revision import NEVER
 from syncline_store.document import INDEX_NOT, NO_CONTENT, Row
 from syncline_store.engines.protocol import Engine, NamespaceSettings, Page, Pos, Stored
+from syncline_store.filters.declared import FieldType
 from tests.contract.engines import Implementation
 from tests.parts.clock import SECOND, START, ManualClock
 from tests.parts.writes import delete, ref, write
@@ -340,6 +341,23 @@ async def test_namespaces_are_listed_in_order(engine: Engine, limit: int) -> Non
         assert found == sorted(namespace for namespace in namespaces if namespace[: len(prefix)] == prefix)
     with pytest.raises(InvalidQuery):
         await engine.namespaces.list("acme", (), "garbage", 10)
+
+
+async def test_what_namespaces_declare_is_read_back_and_listed_once_for_each_difference(engine: Engine) -> None:
+    prices = NamespaceSettings(fields=("text",), filterable=(("at", None), ("price", FieldType.FLOAT)))
+    none = NamespaceSettings(filterable=())
+    for number in range(20):
+        await engine.namespaces.ensure("acme", ("a", f"prices{number}"), prices)
+    await engine.namespaces.ensure("acme", ("a", "x"), none)
+    await engine.namespaces.ensure("acme", ("ab",), NamespaceSettings(fields=("{text",)))
+    await engine.namespaces.ensure("other", ("a",), NamespaceSettings(filterable=(("theirs", None),)))
+    assert await engine.namespaces.get("acme", ("a", "prices7")) == prices
+    assert await engine.namespaces.get("acme", ("a", "x")) == none
+    for prefix, expected in (((), {prices, none}), (("a",), {prices, none}), (("a", "x"), {none}), (("ab",), set()), (("b",), set())):
+        found = await engine.namespaces.declarations("acme", prefix)
+        assert {settings for _, settings in found} == expected
+        assert len(found) == len(expected)
+        assert all(namespace[: len(prefix)] == prefix for namespace, _ in found)
 
 
 # ------------------------------------------------------------------ the engine itself

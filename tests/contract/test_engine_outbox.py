@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import uuid
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -54,6 +55,13 @@ async def test_an_event_is_read_as_it_was_written(engine: Engine, now: ManualClo
     found = await rows(engine)
     assert {row.event.id: row.event for row in found} == {whole.id: whole, plain.id: plain}
     assert len({row.shard for row in found}) == 1, "a batch goes to one shard"
+
+
+async def test_a_documents_write_carries_its_trace(engine: Engine) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    first, second = write(ref("a"), 64), write(ref("b"), 128)
+    await engine.documents.write([replace(first, event=first.event.model_copy(update={"traceparent": trace})), second])
+    assert {row.event.key: row.event.traceparent for row in await rows(engine)} == {"a": trace, "b": None}
 
 
 async def test_a_row_stands_at_the_time_of_its_writing(engine: Engine, implementation: Implementation, now: ManualClock) -> None:
