@@ -27,10 +27,9 @@ ON CONFLICT (document) WHERE closed IS NULL AND document IS NOT NULL DO UPDATE S
     error = excluded.error, message = excluded.message, attempts = attempts + excluded.attempts, last_at = excluded.last_at
 RETURNING id"""  # noqa: S608 - names of columns only
 _GET = f"SELECT {_COLUMNS} FROM dead_letters WHERE id = ?"  # noqa: S608 - names of columns only
-_SCAN = f"""
-SELECT {_COLUMNS} FROM dead_letters
-WHERE (first_at, id) > (?, ?) AND (closed IS NULL OR ?)
-ORDER BY first_at, id LIMIT ?"""  # noqa: S608 - names of columns only
+_SCAN = f"SELECT {_COLUMNS} FROM dead_letters WHERE (first_at, id) > (?, ?) ORDER BY first_at, id LIMIT ?"  # noqa: S608 - names of columns only
+_SCAN_OPEN = _SCAN.replace("WHERE", "WHERE closed IS NULL AND")
+_ANY_OPEN = "SELECT 1 FROM dead_letters WHERE closed IS NULL LIMIT 1"
 _CLOSE = "UPDATE dead_letters SET closed = ?, closed_at = ?, note = ? WHERE id = ? AND closed IS NULL"
 _RESOLVE = """
 UPDATE dead_letters SET closed = ?, closed_at = ?
@@ -65,8 +64,8 @@ class SqliteDeadLetters:
     async def scan(self, after: str | None, limit: int, *, closed: bool = False) -> Page[DeadLetter]:
         """A page, oldest first. Raises InvalidQuery for a cursor that is not this listing's."""
         first_at, letter = _FIRST if after is None else _position(after)
-        bounds = (first_at, letter, closed, limit)
-        found = await self._connections.reading.run(lambda connection: connection.execute(_SCAN, bounds).fetchall())
+        statement, bounds = _SCAN if closed else _SCAN_OPEN, (first_at, letter, limit)
+        found = await self._connections.reading.run(lambda connection: connection.execute(statement, bounds).fetchall())
         letters = [_letter(columns) for columns in found]
         more = encode_cursor(letters[-1].first_at, letters[-1].id.hex) if limit and len(letters) == limit else None
         return Page(letters, more)
@@ -77,7 +76,9 @@ class SqliteDeadLetters:
         return await self._many(_CLOSE, [(why.value, now, note, letter.bytes) for letter in letters])
 
     async def resolve(self, versions: Mapping[uuid.UUID, int]) -> int:
-        """Close what a document's revision made good."""
+        """Close what a document's revision made good. Where no letter is open at all, the writer is left in peace."""
+        if not versions or not await self._connections.reading.run(lambda connection: connection.execute(_ANY_OPEN).fetchone()):
+            return 0
         now = self._clock.now()
         rows = [(Closed.RESOLVED.value, now, document.bytes, revision) for document, revision in versions.items()]
         return await self._many(_RESOLVE, rows)
