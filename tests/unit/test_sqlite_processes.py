@@ -98,8 +98,9 @@ async def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch
     path = tmp_path / "documents.db"
     await (await open_sqlite(str(path), clock=Clock())).aclose()
     shipped = migrations.migrations()
-    broken = Migration(2, "0002_broken", "CREATE TABLE half (a);\nCREATE TABLE half (a);\n")
-    mended = Migration(2, "0002_mended", "-- one; with a semicolon in its comment\nCREATE TABLE half (a);\nCREATE INDEX h ON half (a);\n")
+    version = len(shipped) + 1
+    broken = Migration(version, "broken", "CREATE TABLE half (a);\nCREATE TABLE half (a);\n")
+    mended = Migration(version, "mended", "-- one; with a semicolon in its comment\nCREATE TABLE half (a);\nCREATE INDEX h ON half (a);\n")
     monkeypatch.setattr(migrations, "migrations", lambda: (*shipped, broken))
     with pytest.raises(Exception, match="half"):
         await open_sqlite(str(path), clock=Clock())
@@ -150,7 +151,7 @@ async def test_no_statement_reads_a_whole_table(tmp_path: Path) -> None:
 
 def statements_of_the_engine() -> dict[str, str]:
     found = {}
-    for module in ("documents", "namespaces", "outbox", "leases", "dead_letters", "heads", "expiry", "engine"):
+    for module in ("documents", "namespaces", "outbox", "leases", "dead_letters", "audit", "heads", "expiry", "engine"):
         for name, value in vars(importlib.import_module(f"syncline_store.engines.sqlite.{module}")).items():
             if isinstance(value, str) and value.split()[:1] and value.split()[0] in ("SELECT", "UPDATE", "DELETE"):
                 found[f"{module}.{name}"] = value

@@ -29,7 +29,7 @@ RETURNING id"""  # noqa: S608 - names of columns only
 _GET = f"SELECT {_COLUMNS} FROM dead_letters WHERE id = ?"  # noqa: S608 - names of columns only
 _SCAN = f"SELECT {_COLUMNS} FROM dead_letters WHERE (first_at, id) > (?, ?) ORDER BY first_at, id LIMIT ?"  # noqa: S608 - names of columns only
 _SCAN_OPEN = _SCAN.replace("WHERE", "WHERE closed IS NULL AND")
-_ANY_OPEN = "SELECT 1 FROM dead_letters WHERE closed IS NULL LIMIT 1"
+_ANY_OPEN = "SELECT 1 FROM dead_letters WHERE closed IS NULL AND (first_at, id) > (?, ?) LIMIT 1"
 _CLOSE = "UPDATE dead_letters SET closed = ?, closed_at = ?, note = ? WHERE id = ? AND closed IS NULL"
 _RESOLVE = """
 UPDATE dead_letters SET closed = ?, closed_at = ?
@@ -77,7 +77,7 @@ class SqliteDeadLetters:
 
     async def resolve(self, versions: Mapping[uuid.UUID, int]) -> int:
         """Close what a document's revision made good. Where no letter is open at all, the writer is left in peace."""
-        if not versions or not await self._connections.reading.run(lambda connection: connection.execute(_ANY_OPEN).fetchone()):
+        if not versions or not await self._connections.reading.run(lambda connection: connection.execute(_ANY_OPEN, _FIRST).fetchone()):
             return 0
         now = self._clock.now()
         rows = [(Closed.RESOLVED.value, now, document.bytes, revision) for document, revision in versions.items()]
