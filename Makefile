@@ -50,8 +50,8 @@ bench: $(READY) ## each figure as a ratio to the raw library doing the same in t
 integration: $(READY) ## faults of real servers (Cassandra, Kafka): broken off, frozen, killed
 	$(BIN)/python -m tests.run integration
 
-soak: $(READY) ## the long versions of the crash tests
-	$(BIN)/python -m pytest tests/crash tests/distributed tests/statemachine --soak -p no:cacheprovider
+soak: $(READY) ## the long versions of the tests that crash, hurt and load
+	$(BIN)/python -m pytest tests/crash tests/faults tests/distributed tests/statemachine tests/integration/test_index_faults.py --soak -p no:cacheprovider
 
 clean: ## remove the environment and all that was made
 	rm -rf $(VENV) demo-data .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

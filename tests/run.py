@@ -40,6 +40,7 @@ STEPS = {
     "scenarios": pytest("tests/scenarios", "tests/statemachine"),
     "integration": pytest("tests/integration"),
     "crash": pytest("tests/crash"),
+    "faults": pytest("tests/faults"),
     "acceptance": pytest("tests/acceptance"),
     "distributed": pytest("tests/distributed"),
     "packaging": pytest("tests/packaging"),

@@ -40,13 +40,15 @@ class Place:
 
     folder: Path
     indexing: str
+    server: str | None = None
+    """The index's URL; None: a local one."""
 
     @property
     def settings(self) -> StoreSettings:
         return StoreSettings.model_validate(
             {
                 "store": f"sqlite:///{self.folder / 'documents.db'}",
-                "index": f"path:{self.folder / 'index'}",
+                "index": self.server or f"path:{self.folder / 'index'}",
                 "indexing": self.indexing,
                 "catch_up_interval": 0.2,
                 "indexing_settings": {"passage_tokens": 16},

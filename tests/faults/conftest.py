@@ -10,7 +10,7 @@ from syncline_store.settings import EmbeddingSettings
 from tests.parts.servers.embedding import EmbeddingServer
 from tests.parts.servers.qdrant import QdrantProcess, stand_in
 
-SEEDS, SOAK_SEEDS = 4, 40
+SEEDS, SOAK_SEEDS = 3, 40
 FIGURES: list[str] = []
 """What was measured on the way."""
 

@@ -81,8 +81,7 @@ async def test_the_index_equals_the_source_after(
                     await notes.in_step()
             finally:
                 process.faults.clear()
-            assert await notes.letters() == []
-            assert await notes.living() == notes.wanted(), "something came back after the relay had stopped"
+            await notes.judged()  # after the relay has stopped: nothing may have come back
     assert fired >= SEEDS, "the server did nothing wrong"
 
 
@@ -99,7 +98,7 @@ async def test_the_index_equals_the_source_after_the_server_was_killed_again_and
                 await play(notes, dice)
                 await asyncio.to_thread(own_qdrant.start)
             await notes.in_step()
-        assert await notes.letters() == []
+        await notes.judged()
 
 
 async def test_an_outage_longer_than_all_patience_loses_nothing(own_qdrant: QdrantProcess, tmp_path: Path) -> None:
@@ -116,7 +115,7 @@ async def test_an_outage_longer_than_all_patience_loses_nothing(own_qdrant: Qdra
             assert await notes.letters() == []
             own_qdrant.faults.clear()
             await notes.in_step()
-        assert await notes.letters() == []
+        await notes.judged()
 
 
 # ---------------------------------------------------------------------- what no handler can notice

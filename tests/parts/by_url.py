@@ -84,9 +84,9 @@ class ByUrl:
         self.expected[key] = None
         return revision
 
-    async def write(self, dice: Random, keys: int) -> None:
+    async def write(self, dice: Random, keys: int, first: int = 0) -> None:
         """Any of: a new text, longer or shorter; the same text with another field; a deletion."""
-        key = f"n{dice.randrange(keys)}"
+        key = f"n{first + dice.randrange(keys)}"
         before = self.expected.get(key)
         kind = dice.random()
         if before is not None and kind < 0.2:
