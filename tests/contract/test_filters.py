@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from syncline_contracts.errors import InvalidFilter
-from syncline_store.filters import filterable, match, parse
+from syncline_store.filters import filterable, match, parse, undeclared
+from syncline_store.filters.declared import paths
 from syncline_store.filters.fields import LONGEST, MOST_SCALARS
 from syncline_store.filters.qdrant import to_qdrant
 
 Values = list[dict[str, Any]]
 Filter = dict[str, Any]
-Select = Callable[[Values, Filter], list[int]]
+Only = tuple[str, ...] | None
+Select = Callable[..., list[int]]
+"""Values and a filter, and the declared fields where there are any: the numbers of the values that satisfy it."""
 
 COLLECTION = f"filters-{uuid.uuid4().hex}"
 NAMES = st.sampled_from(["a", "b", "c d", "ü[0]"])
@@ -49,24 +52,37 @@ FILTERS = st.recursive(
 )
 
 
-def by_match(values: Values, asked: Filter) -> list[int]:
+TYPED = {
+    "fields.a": models.PayloadSchemaType.FLOAT,
+    "fields.b": models.PayloadSchemaType.KEYWORD,
+    'fields."c d"': models.PayloadSchemaType.BOOL,
+    "fields.a.b": models.PayloadSchemaType.KEYWORD,
+    "fields.b.a": models.PayloadSchemaType.FLOAT,
+}
+"""A server's index changes how fast a filter is, never what it says, whatever the values' types are."""
+
+
+def by_match(values: Values, asked: Filter, only: Only = None) -> list[int]:
     condition = parse(asked)
-    return [number for number, value in enumerate(values) if match(condition, value)]
+    return [number for number, value in enumerate(values) if match(condition, value, only)]
 
 
-@pytest.fixture(scope="module", params=["memory", "server"])
+@pytest.fixture(scope="module", params=["memory", "server", "server, indexed"])
 def by_index(request: pytest.FixtureRequest) -> Iterator[Select]:
-    at_server = request.param == "server"
+    at_server = request.param != "memory"
     client = (
         QdrantClient(url=request.getfixturevalue("qdrant").url, check_compatibility=False)
         if at_server
         else QdrantClient(location=":memory:")
     )
     client.create_collection(COLLECTION, vectors_config={"dense": models.VectorParams(size=1, distance=models.Distance.DOT)})
+    if request.param == "server, indexed":
+        for field, kind in TYPED.items():
+            client.create_payload_index(COLLECTION, field, kind)
 
-    def select(values: Values, asked: Filter) -> list[int]:
+    def select(values: Values, asked: Filter, only: Only = None) -> list[int]:
         client.delete(COLLECTION, points_selector=models.FilterSelector(filter=models.Filter()))
-        points = [models.PointStruct(id=n, vector={}, payload={"fields": filterable(value)}) for n, value in enumerate(values)]
+        points = [models.PointStruct(id=n, vector={}, payload={"fields": filterable(value, only=only)}) for n, value in enumerate(values)]
         client.upsert(COLLECTION, points)
         condition = parse(asked)
         where = None if condition is None else to_qdrant(condition)
@@ -82,6 +98,19 @@ def by_index(request: pytest.FixtureRequest) -> Iterator[Select]:
 @given(values=st.lists(VALUES, min_size=1, max_size=12), asked=FILTERS)
 def test_match_and_the_index_agree(by_index: Select, values: Values, asked: Filter) -> None:
     assert by_match(values, asked) == by_index(values, asked)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(values=st.lists(VALUES, min_size=1, max_size=12), asked=FILTERS, length=st.integers(1, 3), others=st.lists(PATHS, max_size=2))
+def test_match_and_the_index_agree_on_declared_fields(
+    by_index: Select, values: Values, asked: Filter, length: int, others: list[str]
+) -> None:
+    """And, where the limits leave nothing out, they say what they would say without a declaration."""
+    condition = parse(asked)
+    assert condition is not None
+    only = (*others, *{".".join(path[:length]) for path in paths(condition)})
+    assert undeclared(condition, only) is None
+    assert by_match(values, asked, only) == by_index(values, asked, only) == by_match(values, asked)
 
 
 @pytest.fixture(params=["match", "index"])

@@ -10,7 +10,7 @@ from syncline_store.filters.conditions import And, AnyOf, Compare, Condition, Ex
 class FieldType(StrEnum):
     """Which index a Qdrant server keeps of a field, named as Qdrant names it. It changes how fast a filter is, never what it says.
 
-    Whole numbers are `float` too: an index of integers would miss 4.5 and compare 4 with it as equal.
+    Whole numbers are `float` too: an index of integers leaves 4.5 out, so that no range finds it (seen with Qdrant's engine).
     """
 
     KEYWORD = "keyword"
@@ -27,20 +27,21 @@ Declared = tuple[tuple[str, FieldType | None], ...]
 def undeclared(condition: Condition, declared: Iterable[str]) -> str | None:
     """The first path of a condition that none of the declared ones covers, dotted; a path covers what lies below it."""
     known = {tuple(path.split(".")) for path in declared}
-    for path in _paths(condition):
+    for path in paths(condition):
         if not any(path[:length] in known for length in range(1, len(path) + 1)):
             return ".".join(path)
     return None
 
 
-def _paths(condition: Condition) -> Iterator[Path]:
+def paths(condition: Condition) -> Iterator[Path]:
+    """The fields that it looks at."""
     match condition:
         case AnyOf(path) | Compare(path) | Exists(path):
             yield path
         case And(parts) | Or(parts):
             for part in parts:
-                yield from _paths(part)
+                yield from paths(part)
         case Not(part):
-            yield from _paths(part)
+            yield from paths(part)
         case _:
             assert_never(condition)
