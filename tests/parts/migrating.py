@@ -23,7 +23,7 @@ from syncline_sync_worker.reindex import Build, Side
 from tests.parts.embedders import OutableEmbedder, RefusingEmbedder
 from tests.parts.reconciling import GRACE, SETTINGS, TwoSides
 
-QUICK = HandlerSettings(first_retry=0.001, longest_retry=0.01, retry_for=0.02)
+QUICK = HandlerSettings(first_retry=0.001, longest_retry=0.01, retry_for=0.02, open_for=0.01)
 
 
 class Poisonable(RefusingEmbedder, OutableEmbedder):

@@ -24,7 +24,7 @@ def default(name: str) -> Any:
     model: Any = Configuration
     for part in name.split("."):
         field = model.model_fields[part]
-        found = field.get_default(call_default_factory=True) if found is None else getattr(found, part)
+        found = (None if field.is_required() else field.get_default(call_default_factory=True)) if found is None else getattr(found, part)
         model = next((kind for kind in (field.annotation, *getattr(field.annotation, "__args__", ())) if _is_group(kind)), None)
     return found
 

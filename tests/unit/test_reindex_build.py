@@ -1,17 +1,21 @@
 """Filling the next model's collection: only what it lacks, resumed by starting again, slowed down, in parts, beside live writes."""
 
 import asyncio
+import dataclasses
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from syncline_contracts.errors import Unavailable
+from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref
+from syncline_store.embedding.protocol import Vectors
+from syncline_store.indexing.delivery import Delivery
 from syncline_sync_worker.reconcile.scope import Scope
 from syncline_sync_worker.reindex import Progress
-from tests.parts.migrating import Migrating
+from tests.parts.migrating import Migrating, Poisonable
 from tests.parts.reconciling import N1, NOTES, long_text
 
 REFS = [Ref("acme" if number % 2 else "other", NOTES, f"n{number}") for number in range(30)]
@@ -163,3 +167,53 @@ async def test_a_document_kept_out_of_the_index_stays_out(migrating: Migrating) 
     await run(migrating)
     assert await migrating.living(migrating.next) == {ref.key for ref in REFS}
     assert await in_step(migrating)
+
+
+class Overtaken(Poisonable):
+    """Something happens while a text is embedded: after the row was read, before its points are written."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        vectors = await super().embed_documents(texts)
+        await self._meanwhile()
+        return vectors
+
+
+async def test_a_live_write_that_overtakes_a_build_stays(tmp_path: Path) -> None:
+    async with Migrating.open(tmp_path) as migrating:
+        await migrating.sides.put(N1, "the older text")
+        await migrating.sides.handle()
+
+        async def newer() -> None:
+            await migrating.sides.put(N1, "the newer text")
+            await migrating.handle()
+
+        await (
+            dataclasses.replace(migrating, embedder=Overtaken(newer))
+            .build()
+            .run(EVERYTHING, asyncio.Event(), tell=nothing, waiting=nothing)
+        )
+        row, (point,) = await migrating.sides.row(N1), (await migrating.next.points([N1.document]))[N1.document]
+        assert row is not None
+        assert (point.revision, point.content_hash) == (row.revision, row.content_hash.hex())
+
+
+async def test_what_a_live_write_brought_meanwhile_is_not_embedded_again(migrating: Migrating) -> None:
+    """After the build's look at both sides, and before its turn."""
+    brought: list[int] = []
+
+    def live(progress: Progress) -> None:
+        brought.append(progress.handled)
+
+    async def bring() -> None:
+        while not brought:  # noqa: ASYNC110 - the build tells
+            await asyncio.sleep(0)
+        await migrating.every().index([Delivery(ChangeEvent.of(ref, 0, Kind.WRITE, first_at=0), "live") for ref in REFS])
+
+    build = migrating.build(per_range=1_000)
+    _, done = await asyncio.gather(bring(), build.run(EVERYTHING, asyncio.Event(), rate=20, tell=live, waiting=nothing))
+    assert done.handled == 30
+    assert migrating.embedder.texts == 30
