@@ -32,6 +32,10 @@ class Status:
     """Published events that the workers have not handled yet; None where there is no Kafka, or where it does not answer."""
     dead_letters: int
     model: str
+    next_model: str | None
+    """The model that is migrated to, where the settings name one."""
+    next_points: int | None
+    """Points in its collection, as `points`; None too where it was not made yet."""
     problems: Sequence[str]
     """Why points or unhandled events could not be counted: a part that does not answer hides nothing of the others."""
 
@@ -49,6 +53,8 @@ async def read_status(parts: Parts, configuration: Configuration) -> Status:
         unhandled=await _or_told(_unhandled(configuration), problems),
         dead_letters=await count_letters(engine),
         model=parts.embedder.model,
+        next_model=None if parts.next_embedder is None else parts.next_embedder.model,
+        next_points=await _or_told(_next_points(parts), problems),
         problems=problems,
     )
 
@@ -82,6 +88,16 @@ async def _points(parts: Parts) -> int | None:
         return await (await parts.index()).count()
     except IndexLocked:
         return None
+
+
+async def _next_points(parts: Parts) -> int | None:
+    if parts.next_embedder is None:
+        return None
+    try:
+        collections = await (await parts.index()).collections()
+    except IndexLocked:
+        return None
+    return next((each.points for each in collections if each.model == parts.next_embedder.model), None)
 
 
 async def _unhandled(configuration: Configuration) -> int | None:

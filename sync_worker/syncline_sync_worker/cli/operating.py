@@ -108,10 +108,18 @@ def _show(out: Console, found: "Status", configuration: "Configuration") -> None
         **unhandled,
         "dead letters": letters,
         "model": f"[dim]{escape(found.model)}[/]",
+        **_next(found),
     }
     out.print(f"[dim]{escape(configuration.where)}[/]", soft_wrap=True)
     for name, line in lines.items():
         out.print(f"[dim]{name:>12}[/]  {line}")
+
+
+def _next(found: "Status") -> dict[str, str]:
+    if found.next_model is None:
+        return {}
+    points = "" if found.next_points is None else f": {found.next_points:,} points"
+    return {"next model": f"[dim]{escape(found.next_model)}{points}[/]"}
 
 
 def _no_points(found: "Status") -> str:
