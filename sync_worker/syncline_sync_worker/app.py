@@ -27,6 +27,7 @@ from syncline_sync_worker.status import Status, pending, read_status
 from syncline_sync_worker.transport import DirectPublisher
 
 if TYPE_CHECKING:
+    from syncline_store.index.index import Index
     from syncline_store.indexing.every import EveryIndex
     from syncline_sync_worker.reconcile.reconciler import Reconciler
     from syncline_sync_worker.reconcile.unhandled import Unhandled
@@ -74,6 +75,10 @@ class App:
     def importer(self, tenant: str) -> Importer:
         """What writes files' documents as this tenant's."""
         return Importer(self.store.tenant(tenant), self.engine, tenant=tenant, now=self.clock.now, limits=self.configuration.limits)
+
+    async def index(self) -> "Index":
+        """The index that is searched. Raises as `hold_index` does."""
+        return await self._parts.index()
 
     async def hold_index(self) -> None:
         """Open the index now, and with it take the lock on a local one. Raises IndexLocked, IndexMismatch, IndexUnavailable."""
@@ -160,7 +165,7 @@ class App:
         return self._reconciler(settings, choose(await self.sides(), model, self.configuration))
 
     def _reconciler(self, settings: ReconcileSettings, side: "Side") -> "Reconciler":
-        from syncline_sync_worker.reconcile.reconciler import Reconciler  # noqa: PLC0415 - one command needs it
+        from syncline_sync_worker.reconcile.reconciler import Reconciler, overdue  # noqa: PLC0415 - one command needs it
 
         return Reconciler(
             self.engine,
@@ -170,6 +175,7 @@ class App:
             clock=self.clock,
             settings=settings,
             unhandled=self._unhandled(),
+            overdue=overdue(self.configuration),
         )
 
     async def sides(self) -> "list[Side]":

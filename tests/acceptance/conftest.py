@@ -69,7 +69,7 @@ def documented_keys(*args: str) -> set[str]:
         for command in re.findall(r"`([^`]+)`", commands):
             keys[command] = set(re.findall(r"`(\w+)`", columns))
     keys["reconcile repair"] = keys["reconcile check"] | {"applied"}
-    return keys.get(args[0]) or keys[" ".join(args[:2])]
+    return keys.get(" ".join(args[:3])) or keys.get(args[0]) or keys[" ".join(args[:2])]
 
 
 class Cli:

@@ -62,3 +62,56 @@ def test_a_part_that_makes_no_sense_is_a_clear_error(copied: Cli) -> None:
     ran = copied("reconcile", "check", "--part", "9/8", "--data", "data")
     assert ran.code == 2
     assert "1 to 8" in ran.err
+
+
+def test_a_plan_says_what_a_repair_would_do_and_reports_tell_what_became_of_it(copied: Cli) -> None:
+    quick = ("--data", "data", "--settle", "0", "--delay", "0.1")
+    copied.ok("reconcile", "check", *quick)
+    damage(copied)
+    planned = copied("reconcile", "plan", *quick, "--lines", "found.jsonl", "--rate", "10000/s", "--resume", "walk.json", "--json")
+    assert planned.code == 1
+    assert {finding["key"]: finding["kind"] for finding in planned.json["repairs"]} == {"whale.md": "missing", "stranger.md": "orphan"}
+    assert all(finding["repair"] for finding in planned.json["repairs"])
+    assert len((copied.folder / "found.jsonl").read_text().splitlines()) == 2
+    assert not (copied.folder / "walk.json").exists()
+    assert copied("reconcile", "plan", *quick, "--namespace", "people").code == 0
+
+    listed = copied.ok("reconcile", "report", "list", "--data", "data")
+    assert [report["verdict"] for report in listed["reports"]] == ["in_step", "drift", "in_step"]
+    assert copied("reconcile", "repair", *quick, "--apply", "--yes").code == 0
+    copied.ok("reconcile", "check", *quick)
+    compared = copied.ok("reconcile", "report", "compare", "latest", "--data", "data")
+    assert {finding["key"] for finding in compared["resolved"]} == {"whale.md", "stranger.md"}
+    shown = copied.ok("reconcile", "report", "show", compared["older"]["id"][:8], "--data", "data")
+    assert (shown["found"], shown["verdict"]) == (2, "drift")
+    actions = [record["action"] for record in copied.ok("audit", "list", "--data", "data")["records"]]
+    assert "reconcile repair" in actions
+    assert "reconcile findings" not in actions
+
+
+def test_another_stores_index_is_refused_until_it_is_adopted(copied: Cli) -> None:
+    folder = copied.folder / "data"
+    (folder / "documents.db").rename(folder / "moved.db")
+    copied.ok(
+        "put",
+        "animals",
+        "new.md",
+        '{"text": "a new one"}',
+        "--store",
+        f"sqlite:///{copied.folder}/new.db",
+        "--index",
+        f"path:{copied.folder}/own",
+    )
+    other = ("--store", f"sqlite:///{copied.folder}/new.db", "--index", f"path:{folder}/index")
+    refused = copied("reconcile", "check", *other, "--json")
+    assert refused.code == 2
+    assert "reconcile adopt" in refused.json["refused"]
+    assert copied("reconcile", "adopt", *other).code == 2, "nobody can be asked"
+    copied.ok("reconcile", "adopt", *other, "--yes")
+    assert copied("reconcile", "check", *other, "--settle", "0", "--delay", "0").code == 1
+
+
+def test_a_watch_of_a_local_index_is_refused(copied: Cli) -> None:
+    ran = copied("reconcile", "watch", "--data", "data")
+    assert ran.code == 2
+    assert "reconcile check" in ran.err

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("syncline audit list", 'syncline audit list --action "dead-letters discard" --since 7d --json')
 PAGE = 200
+_PAGES = "reconcile findings"
+"""Pages of a report, which `syncline reconcile report` shows."""
 
 ByAction = Annotated[str | None, typer.Option("--action", help='Such as "dead-letters replay".', show_default=False)]
 OfTenant = Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="What concerned this tenant alone.", show_default=False)]
@@ -80,7 +82,7 @@ async def _first(audit: "Audit", where: "AuditFilter", count: int, *, newest_fir
     after: str | None = None
     while len(found) < count:
         page = await audit.scan(after, min(count, PAGE), where=where, newest_first=newest_first)
-        found += page.items
+        found += [record for record in page.items if where.action is not None or record.action != _PAGES]
         if (after := page.after) is None:
             break
     return found[:count]

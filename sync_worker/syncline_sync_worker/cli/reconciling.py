@@ -1,38 +1,50 @@
 """``syncline reconcile``: hold both sides against each other, and repair what drifted."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from syncline_contracts.errors import InvalidInput
+from syncline_contracts.errors import InvalidInput, StorageUnavailable
+from syncline_sync_worker.cli import reports
 from syncline_sync_worker.cli.command import command, epilog
-from syncline_sync_worker.cli.output import table
-from syncline_sync_worker.cli.place import show_namespace
+from syncline_sync_worker.cli.drift import data_of, show_findings, show_report
+from syncline_sync_worker.cli.relaying import run_process
 from syncline_sync_worker.cli.running import FAILED, FINE, PARTLY, Session
+from syncline_sync_worker.cli.safe import safe
+from syncline_sync_worker.cli.walking import (
+    Course,
+    Lines,
+    OnlyNamespace,
+    OnlyTenant,
+    Part,
+    Rate,
+    Resume,
+    Sampled,
+    Segments,
+    Since,
+    Until,
+    scope_of,
+    walked,
+)
 
 if TYPE_CHECKING:
     from syncline_contracts.drift import DriftReport
     from syncline_sync_worker.app import App
-    from syncline_sync_worker.reconcile.progress import Progress
     from syncline_sync_worker.reconcile.reconciler import Reconciler
-    from syncline_sync_worker.reconcile.scope import Scope
     from syncline_sync_worker.reconcile.settings import ReconcileSettings
 
-CHECKS = ("syncline reconcile check", "syncline reconcile check --sample 0.05 --json", "syncline reconcile check --part 2/8")
+CHECKS = (
+    "syncline reconcile check",
+    "syncline reconcile check --sample 0.05 --json",
+    "syncline reconcile check --part 2/8 --rate 2000/s --resume walk.json",
+)
+PLANS = ("syncline reconcile plan", "syncline reconcile plan --max-share 1 --lines findings.jsonl")
 REPAIRS = ("syncline reconcile repair", "syncline reconcile repair --apply", "syncline reconcile repair --apply --yes --max-share 1")
-_LISTED = 20
-"""Findings that the table names; --json has all of them."""
+WATCHES = ("syncline reconcile watch --config syncline.yaml", "syncline reconcile watch --part 1/4 --set watch.interval=60")
 
-OnlyTenant = Annotated[str | None, typer.Option("--tenant", help="Only this tenant's documents; all otherwise.", show_default=False)]
-Part = Annotated[str, typer.Option("--part", metavar="I/N", help="Only the i-th of n parts, to share the work.")]
 OfModel = Annotated[
     str | None, typer.Option("--model", help="The collection of this model: the one in use, or `next`.", show_default="in use")
-]
-Sampled = Annotated[
-    float, typer.Option("--sample", min=0.0, max=1.0, help="The share of documents whose vectors are computed again and compared.")
 ]
 Apply = Annotated[bool, typer.Option("--apply", help="Write the repairs. Without it, only say what would be repaired.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -55,30 +67,89 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     app.add_typer(group, name="reconcile")
     command(group, "check", examples=CHECKS)(check)
+    command(group, "plan", examples=PLANS)(plan)
     command(group, "repair", examples=REPAIRS)(repair)
+    command(group, "watch", examples=WATCHES, drains=True)(watch)
+    command(group, "adopt", examples=["syncline reconcile adopt --yes"])(adopt)
+    reports.register(group)
 
 
 async def check(
     session: Session,
     *,
     tenant: OnlyTenant = None,
+    namespace: OnlyNamespace = "",
     part: Part = "1/1",
+    segments: Segments = None,
+    since: Since = None,
+    until: Until = None,
     model: OfModel = None,
     sample: Sampled = 0.0,
+    rate: Rate = None,
+    resume: Resume = None,
+    lines: Lines = None,
     settle: Settle = None,
     delay: Delay = None,
 ) -> int:
     """Find what is missing, stale, orphaned, incomplete or corrupt.
 
-    Exit code: 0 in step, 1 drift, 2 could not tell.
+    Exit code: 0 in step, 1 drift, 2 could not tell. The run leaves a report: `syncline reconcile report`.
 
     Differences that may still be in flight are left alone; the others are looked at twice more before they are reported.
     """
+    scope = scope_of(tenant, part, namespace=namespace, segments=segments, since=since, until=until)
     async with session.open() as app:
         reconciler = await app.reconciler(_settings(app, settle=settle, delay=delay), model)
-        report = await _check(session, app, reconciler, scope_of(tenant, part), sample)
-    session.output.result(_data(report), lambda out: _show(out, report))
+        report = await _checked(session, app, reconciler, Course(scope, sample, rate, resume, lines))
+    session.output.result(data_of(report), lambda out: show_report(out, report))
     return report.verdict.exit_code
+
+
+async def plan(
+    session: Session,
+    *,
+    tenant: OnlyTenant = None,
+    namespace: OnlyNamespace = "",
+    part: Part = "1/1",
+    segments: Segments = None,
+    since: Since = None,
+    until: Until = None,
+    model: OfModel = None,
+    sample: Sampled = 0.0,
+    rate: Rate = None,
+    resume: Resume = None,
+    lines: Lines = None,
+    settle: Settle = None,
+    delay: Delay = None,
+    max_repairs: MaxRepairs = None,
+    max_share: MaxShare = None,
+) -> int:
+    """Say what a repair would do, document by document, within the caps; nothing is changed.
+
+    Exit code: 0 nothing to repair, 1 there is, 2 could not tell, or a repair would be refused.
+    """
+    from syncline_sync_worker.reconcile.safety import Allowed  # noqa: PLC0415 - its package takes longer than --help may
+
+    scope = scope_of(tenant, part, namespace=namespace, segments=segments, since=since, until=until)
+    async with session.open() as app:
+        reconciler = await app.reconciler(_settings(app, settle=settle, delay=delay), model)
+        report = await _checked(session, app, reconciler, Course(scope, sample, rate, resume, lines))
+    planned = reconciler.plan(report, max_repairs=max_repairs, max_share=max_share)
+    repairs = list(planned.findings) if isinstance(planned, Allowed) else []
+    refused = None if isinstance(planned, Allowed) else planned.why
+    left = len(report.findings) + report.unlisted - len(repairs)
+
+    def show(out: Console) -> None:
+        out.print(f"[dim]{report.documents:,} documents against {report.points:,} points in {report.seconds:.1f} s[/]")
+        if refused is not None:
+            out.print(f"[bold red]refused:[/] {safe(refused)}")
+        if repairs:
+            show_findings(out, repairs, repairs=True)
+        out.print(f"{len(repairs):,} would be repaired" + (f", {left:,} left" if left else ""))
+
+    data = {"repairs": [finding.model_dump(mode="json") for finding in repairs], "left": left, "refused": refused}
+    session.output.result({"verdict": report.verdict.value, "documents": report.documents} | data, show)
+    return FAILED if refused is not None else report.verdict.exit_code
 
 
 async def repair(
@@ -87,9 +158,16 @@ async def repair(
     apply: Apply = False,
     yes: Yes = False,
     tenant: OnlyTenant = None,
+    namespace: OnlyNamespace = "",
     part: Part = "1/1",
+    segments: Segments = None,
+    since: Since = None,
+    until: Until = None,
     model: OfModel = None,
     sample: Sampled = 0.0,
+    rate: Rate = None,
+    resume: Resume = None,
+    lines: Lines = None,
     settle: Settle = None,
     delay: Delay = None,
     max_repairs: MaxRepairs = None,
@@ -100,50 +178,71 @@ async def repair(
     Repairs go the normal way: an outbox event for each document, within the caps. Exit code: 0 nothing is left to repair, 1 drift is
     left, 2 could not tell or refused.
     """
+    from syncline_sync_worker.reconcile.watch import audited_repair  # noqa: PLC0415 - as above
+
+    scope = scope_of(tenant, part, namespace=namespace, segments=segments, since=since, until=until)
     async with session.open() as app:
         settings = _settings(app, settle=settle, delay=delay, max_repairs=max_repairs, max_share=max_share)
         reconciler = await app.reconciler(settings, model)
-        report = await _check(session, app, reconciler, scope_of(tenant, part), sample)
+        report = await _checked(session, app, reconciler, Course(scope, sample, rate, resume, lines))
         if not apply or not report.findings:
-            session.output.result(_data(report) | {"applied": False}, lambda out: _show(out, report, dry=True))
+            session.output.result(data_of(report) | {"applied": False}, lambda out: show_report(out, report, dry=True))
             return report.verdict.exit_code
         if not yes and not _agreed(session, report):
             return PARTLY
-        outcome = await reconciler.repair(report)
+        outcome = await audited_repair(reconciler, report, app.engine.audit)
         await app.in_step_if_free()
-    session.output.result(_data(outcome) | {"applied": True}, lambda out: _show(out, outcome, listed=yes))
+    session.output.result(data_of(outcome) | {"applied": True}, lambda out: show_report(out, outcome, listed=yes))
     if outcome.refused is not None:
         return FAILED
     return FINE if outcome.repaired == len(outcome.findings) and not outcome.unlisted else PARTLY
 
 
-async def _check(session: Session, app: "App", reconciler: "Reconciler", scope: "Scope", sample: float) -> "DriftReport":
-    """What is merely unprocessed is no drift: it is brought in step first."""
+async def watch(
+    session: Session, *, tenant: OnlyTenant = None, namespace: OnlyNamespace = "", part: Part = "1/1", segments: Segments = None
+) -> int:
+    """Check again and again until SIGTERM or Ctrl-C: measure, report, tell of drift.
+
+    How often, how fast, and whether it repairs within the caps stands in `watch`, who is told in `alerts`. Answers /health/live,
+    /health/ready and /metrics at http.host and http.port. For an index on a server.
+    """
+    from syncline_sync_worker.processes.watch import run_watch  # noqa: PLC0415 - as above
+
+    scope = scope_of(tenant, part, namespace=namespace, segments=segments)
+    return await run_process(session, lambda configuration, stop: run_watch(configuration, scope, stop))
+
+
+async def adopt(session: Session, *, yes: Yes = False) -> int:
+    """Take the index for this store's from now on, whatever store its stamp names.
+
+    After a restore into another keyspace, say. What it holds beyond this store's documents is drift from then on.
+    """
+    async with session.open() as app:
+        index = await app.index()
+        mine, theirs = await app.engine.identity(), await index.source()
+        if theirs != mine:
+            if not yes and not session.output.can_ask:
+                raise InvalidInput("adopt", "nobody can be asked here: say --yes as well")
+            if not yes and not session.output.ask(f"Take the index of the store {theirs or '(no stamp)'} for this one's?"):
+                return PARTLY
+            await index.adopt(mine)
+    data = {"store": mine, "before": theirs}
+    session.output.result(data, lambda out: out.print(f"[green]adopted[/]: the index is that of the store {mine}"))
+    return FINE
+
+
+async def _checked(session: Session, app: "App", reconciler: "Reconciler", course: Course) -> "DriftReport":
+    """What is merely unprocessed is no drift: it is brought in step first. The report is kept, if the storage takes it."""
+    from syncline_sync_worker.reconcile.reports import Reports  # noqa: PLC0415 - as above
+
     with session.output.progress("indexing what is pending") as advance:
         await app.in_step(advance, settle=True)
-    with session.output.progress("comparing") as advance:
-        return await reconciler.check(scope, sample=sample, progress=_teller(advance))
-
-
-def _teller(advance: Callable[[int], None]) -> "Callable[[Progress], None]":
-    told = 0
-
-    def tell(progress: "Progress") -> None:
-        nonlocal told
-        advance(progress.documents - told)
-        told = progress.documents
-
-    return tell
-
-
-def scope_of(tenant: str | None, part: str) -> "Scope":
-    """What ``--tenant`` and ``--part`` say. Raises InvalidInput."""
-    from syncline_sync_worker.reconcile.scope import Scope  # noqa: PLC0415 - pulls in nothing heavy itself, its package does
-
-    which, slash, of = part.partition("/")
-    if not slash or not which.isdigit() or not of.isdigit():
-        raise InvalidInput("--part", f"{part!r} is not I/N, such as 2/8")
-    return Scope(tenant, int(which), int(of))
+    report = await walked(session.output, reconciler, course)
+    try:
+        await Reports(app.engine.audit).keep(report, course.scope, at=app.clock.now())
+    except StorageUnavailable as error:
+        session.output.say(f"[yellow]the report could not be kept:[/] {safe(str(error))}")
+    return report
 
 
 def _settings(app: "App", **given: float | None) -> "ReconcileSettings":
@@ -152,48 +251,7 @@ def _settings(app: "App", **given: float | None) -> "ReconcileSettings":
 
 
 def _agreed(session: Session, report: "DriftReport") -> bool:
-    _show(session.output.err, report)
+    show_report(session.output.err, report)
     if not session.output.can_ask:
         raise InvalidInput("--apply", "nobody can be asked here: say --yes as well")
     return session.output.ask(f"Repair {len(report.findings):,} documents?")
-
-
-def _show(out: Console, report: "DriftReport", *, dry: bool = False, listed: bool = True) -> None:
-    out.print(f"[dim]{report.documents:,} documents against {report.points:,} points in {report.seconds:.1f} s[/]")
-    if report.findings and listed:
-        _show_findings(out, report)
-    if report.unlisted:
-        out.print(f"[yellow]and {report.unlisted:,} more differences that were not looked at again[/]")
-    if report.unnamed:
-        out.print(
-            f"[yellow]{report.unnamed:,} documents in the index do not say whose they are: no repair reaches them, delete their points[/]"
-        )
-    if report.young:
-        out.print(f"[dim]{report.young:,} differences may still be in flight and were left alone[/]")
-    if report.refused is not None:
-        out.print(f"[bold red]refused:[/] {escape(report.refused)}")
-    elif report.repaired:
-        out.print(f"[green]{report.repaired:,} repaired[/]")
-    elif not report.findings and not report.unnamed:
-        out.print("[green]in step[/]")
-    elif dry:
-        out.print("[dim]nothing was changed: `syncline reconcile repair --apply` repairs it[/]")
-
-
-def _show_findings(out: Console, report: "DriftReport") -> None:
-    kinds = table("drift", "documents", right=("documents",))
-    for kind, count in sorted(report.by_kind.items()):
-        kinds.add_row(f"[bold yellow]{kind}[/]", f"{count:,}")
-    out.print(kinds)
-    found = table("kind", "document", "what")
-    for finding in report.findings[:_LISTED]:
-        found.add_row(finding.kind, f"{escape(show_namespace(finding.namespace))} [cyan]{escape(finding.key)}[/]", escape(finding.detail))
-    out.print()
-    out.print(found)
-    if len(report.findings) > _LISTED:
-        out.print(f"[dim]and {len(report.findings) - _LISTED:,} more: --json lists all of them[/]")
-
-
-def _data(report: "DriftReport") -> dict[str, Any]:
-    data: dict[str, Any] = report.model_dump(mode="json")
-    return data | {"verdict": report.verdict.value, "by_kind": {kind.value: count for kind, count in report.by_kind.items()}}

@@ -14,7 +14,7 @@ from syncline_contracts.audit import Action
 from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker.cli.command import command, epilog
 from syncline_sync_worker.cli.output import counted, table
-from syncline_sync_worker.cli.reconciling import OnlyTenant, Part, scope_of
+from syncline_sync_worker.cli.walking import OnlyTenant, Part, scope_of
 from syncline_sync_worker.cli.running import FAILED, FINE, PARTLY, Session
 from syncline_sync_worker.cli.times import parse_rate
 

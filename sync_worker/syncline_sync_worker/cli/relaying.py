@@ -36,7 +36,7 @@ async def relay(session: Session) -> int:
         from syncline_sync_worker.processes.relay import run_relay  # noqa: PLC0415 - the broker's client is an extra
     except ModuleNotFoundError as error:
         raise _lacks(error) from error
-    return await _run(session, run_relay)
+    return await run_process(session, run_relay)
 
 
 async def worker(session: Session) -> int:
@@ -49,10 +49,11 @@ async def worker(session: Session) -> int:
         from syncline_sync_worker.processes.worker import run_worker  # noqa: PLC0415 - the broker's client is an extra
     except ModuleNotFoundError as error:
         raise _lacks(error) from error
-    return await _run(session, run_worker)
+    return await run_process(session, run_worker)
 
 
-async def _run(session: Session, process: "Process") -> int:
+async def run_process(session: Session, process: "Process") -> int:
+    """Run a process until its stop; what ends it is a log line too where those are JSON."""
     configuration = session.place.configuration({})
     lines_only = configuration.log.form == "json"
     session.output.err.quiet = lines_only  # what reads stderr then finds JSON and nothing else

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from syncline_store.settings import MEMORY, Settings, StoreSettings
+from syncline_sync_worker.alerts.settings import AlertSettings
 from syncline_sync_worker.handler.settings import HandlerSettings
-from syncline_sync_worker.reconcile.settings import ReconcileSettings
+from syncline_sync_worker.reconcile.settings import ReconcileSettings, WatchSettings
 from syncline_sync_worker.relay.settings import RelaySettings
 from syncline_sync_worker.transport.kafka.settings import KafkaSettings
 
@@ -47,6 +48,8 @@ class Configuration(StoreSettings):
     relay: RelaySettings = RelaySettings()
     handling: HandlerSettings = HandlerSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
+    watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

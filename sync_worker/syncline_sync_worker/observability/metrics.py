@@ -5,6 +5,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from syncline_contracts.drift import DriftKind, DriftReport, Verdict
 from syncline_contracts.revision import now_us
 
 LATE = (0.5, 1, 2, 5, 10, 30, 60, 120, 180, 240, 300, 600, 1800)
@@ -25,6 +26,7 @@ class Metrics:
         self._of_the_handler()
         self._of_the_consumer()
         self._of_the_sweep()
+        self._of_the_watch()
 
     # ------------------------------------------------------------------ relay
 
@@ -148,6 +150,47 @@ class Metrics:
         self._letters.clear()
         for error, count in by_error.items():
             self._letters.labels(error).set(count)
+
+    # ------------------------------------------------------------------ watch
+
+    def _of_the_watch(self) -> None:
+        registry = self.registry
+        self._walks = Counter("syncline_reconcile_walks", "Walks that ended", ["verdict"], registry=registry)
+        self._told = Gauge("syncline_reconcile_age_seconds", "Time since the last walk that could tell", registry=registry)
+        self._compared = Gauge("syncline_reconcile_documents", "Documents that the last walk compared", registry=registry)
+        self._took = Gauge("syncline_reconcile_walk_seconds", "How long the last walk took", registry=registry)
+        self._drift = Gauge(
+            "syncline_reconcile_drift", "Documents that drifted, as of the last walk that told", ["kind"], registry=registry
+        )
+        self._oldest_drift = Gauge("syncline_reconcile_oldest_drift_seconds", "Age of the oldest drift", registry=registry)
+        self._repairs = Counter("syncline_reconcile_repairs", "Repair events written", registry=registry)
+        self._alerts = Counter("syncline_reconcile_alerts_failed", "Alerts that could not be sent", registry=registry)
+        for kind in DriftKind:
+            self._drift.labels(kind.value)
+        for verdict in Verdict:
+            self._walks.labels(verdict.value)
+
+    def watching(self) -> None:
+        """A watch begins: it has not told anything since now."""
+        self._told.set_function(self._age(self._now()))
+
+    def reconciled(self, report: DriftReport) -> None:
+        """A walk ended."""
+        self._walks.labels(report.verdict.value).inc()
+        self._compared.set(report.documents)
+        self._took.set(report.seconds)
+        self._repairs.inc(report.repaired)
+        if report.verdict is Verdict.UNKNOWN:
+            return
+        self._told.set_function(self._age(self._now()))
+        for kind in DriftKind:
+            self._drift.labels(kind.value).set(report.by_kind.get(kind, 0))
+        oldest = min((finding.since for finding in report.findings), default=None)
+        self._oldest_drift.set_function(_nothing if oldest is None else self._age(oldest))
+
+    def alert_failed(self) -> None:
+        """Nobody, or not everybody, could be told of drift."""
+        self._alerts.inc()
 
     def _age(self, at: int) -> Callable[[], float]:
         return lambda: max(0, self._now() - at) / 1e6

@@ -23,10 +23,9 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Answers:
     """What the work of a process is given. What is pushed on `opened` is closed at its end, the last one first."""
 
-    kafka: KafkaSettings
     health: Health
     metrics: Metrics
     opened: AsyncExitStack
@@ -42,22 +41,37 @@ class Frame:
         self.health.started(reasons)
 
 
+@dataclass(frozen=True, slots=True)
+class Frame(Answers):
+    """Of a process that meets others in Kafka."""
+
+    kafka: KafkaSettings
+
+
 @asynccontextmanager
 async def process(name: str, configuration: Configuration, stop: asyncio.Event) -> AsyncIterator[Frame]:
+    """The same as `serving`, for a process that needs Kafka. Raises ConfigurationError without any."""
+    kafka = kafka_of(configuration)
+    async with serving(name, configuration, stop) as answers:
+        yield Frame(answers.health, answers.metrics, answers.opened, kafka)
+
+
+@asynccontextmanager
+async def serving(name: str, configuration: Configuration, stop: asyncio.Event) -> AsyncIterator[Answers]:
     """Take the port, then answer on it while the block runs. Raises ConfigurationError before anything else is started.
 
     Every line on stderr is a log line from here on, Python's warnings among them.
     """
     logs.set_up(configuration.log.form, configuration.log.level, secrets=logs.secrets_of(configuration))
     logging.captureWarnings(capture=True)
-    kafka, listener = kafka_of(configuration), listen(configuration.http)
+    listener = listen(configuration.http)
     metrics, health = Metrics(_registry()), Health(stop)
     async with answering(listener, lambda: health.report, metrics.registry), asyncio.TaskGroup() as group:
         log.info("started", process=name, http=_address(listener), store=configuration.store, index=configuration.index)
         beating = group.create_task(health.beat())
         try:
             async with AsyncExitStack() as opened:
-                yield Frame(kafka, health, metrics, opened)
+                yield Answers(health, metrics, opened)
         except Exception as error:
             health.died(error)
             raise

@@ -12,7 +12,7 @@ from syncline_contracts.revision import Clock
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
 from syncline_store.index.index import Index
-from syncline_store.settings import IndexingSettings
+from syncline_store.settings import IndexingSettings, StoreSettings
 from syncline_sync_worker.reconcile.confirm import Confirmation
 from syncline_sync_worker.reconcile.pace import Pace
 from syncline_sync_worker.reconcile.progress import ProgressCallback, Stage, show_nothing
@@ -161,3 +161,8 @@ class Reconciler:
             written = await write_repairs(self._engine.outbox, judged.findings, self._clock.now(), self._settings.repair_batch)
             return report.model_copy(update={"repaired": written})
         assert_never(judged)
+
+
+def overdue(settings: StoreSettings) -> int:
+    """µs after its expiry at which a point should be swept: its grace, and twice the time between two sweeps."""
+    return settings.tombstone_grace_us + int(2 * settings.sweep_interval * 1e6)

@@ -47,3 +47,16 @@ class ReconcileSettings(Settings):
     def caps(self) -> Caps:
         """What a run may repair unless it is told otherwise."""
         return Caps(self.max_repairs, self.max_share, self.few)
+
+
+class WatchSettings(Settings):
+    """Of `syncline reconcile watch`. Durations are seconds."""
+
+    interval: Seconds = 300.0
+    """How long it rests between two walks."""
+    rate: Annotated[float, Field(gt=0)] | None = None
+    """Documents a second that a walk compares at most. None: as fast as it goes."""
+    sample: Share = 0.01
+    """The share of the documents whose payloads and vectors are computed again in each walk."""
+    repair: bool = False
+    """Whether it repairs what it finds, within the caps of `reconcile`."""
