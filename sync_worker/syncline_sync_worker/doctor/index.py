@@ -89,7 +89,7 @@ def model_verdict(built_with: str, size: int | None, model: str, dimensions: int
         return fail("model", f"the collection has no vector {VECTOR!r}: it is not Syncline's", "choose another name for `collection`")
     said = f"{built_with}, {size} dimensions"
     if (built_with, size) != (model, dimensions):
-        remedy = "use that embedder again, or choose another name for `collection` and run a repair to fill it"
+        remedy = "use that embedder again, or go over to this one (docs/operations/reindex.md)"
         return fail("model", f"made with {said}; configured is {model}, {dimensions} dimensions", remedy)
     return ok("model", said)
 
