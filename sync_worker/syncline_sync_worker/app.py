@@ -178,6 +178,12 @@ class App:
             overdue=overdue(self.configuration),
         )
 
+    @property
+    def models(self) -> dict[str, str]:
+        """Which setting names which model: those whose collections writes with these settings reach."""
+        following = self._parts.next_embedder
+        return {self._parts.embedder.model: "embedder"} | ({} if following is None else {following.model: "next.embedder"})
+
     async def sides(self) -> "list[Side]":
         """The index that is searched and, while a model is migrated, the next one's. Raises as opening an index does."""
         from syncline_sync_worker.reindex import Side  # noqa: PLC0415 - brings qdrant-client

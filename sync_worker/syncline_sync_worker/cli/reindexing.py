@@ -14,9 +14,9 @@ from syncline_contracts.audit import Action
 from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker.cli.command import command, epilog
 from syncline_sync_worker.cli.output import counted, table
-from syncline_sync_worker.cli.walking import OnlyTenant, Part, scope_of
 from syncline_sync_worker.cli.running import FAILED, FINE, PARTLY, Session
 from syncline_sync_worker.cli.times import parse_rate
+from syncline_sync_worker.cli.walking import OnlyTenant, Part, scope_of
 
 if TYPE_CHECKING:
     from syncline_contracts.drift import DriftReport
@@ -86,17 +86,15 @@ async def build(session: Session, *, model: Model = None, tenant: OnlyTenant = N
     return FINE if done.complete and not done.dead_letters else PARTLY
 
 
-async def status(session: Session, *, model: Model = None) -> int:
+async def status(session: Session) -> int:
     """Show each model's collection: its points, whether it is searched, and whether these settings write it.
 
     What other processes' settings are cannot be seen from here.
     """
-    session = _with_next(session, model)
     async with session.open() as app:
-        alias = await app.alias(app.configuration.reconcile)
-        found = await alias.collections()
-        data = {"alias": app.configuration.collection, "collections": [_collection(alias, each) for each in found]}
-    session.output.result(data, lambda out: _show_collections(out, alias, found))
+        found = [asdict(each) | {"setting": app.models.get(each.model or "")} for each in await (await app.index()).collections()]
+        data = {"alias": app.configuration.collection, "collections": found}
+    session.output.result(data, lambda out: _show_collections(out, found))
     return FINE
 
 
@@ -201,19 +199,14 @@ def _agreed(session: Session, found: "Built") -> bool:
     return session.output.ask(f"Delete {found.collection} with {found.points:,} points? There is no way back to it then.")
 
 
-def _collection(alias: "Alias", found: "Built") -> dict[str, Any]:
-    return asdict(found) | {"setting": alias.setting(found.collection)}
-
-
-def _show_collections(out: Console, alias: "Alias", found: "list[Built]") -> None:
+def _show_collections(out: Console, found: "list[dict[str, Any]]") -> None:
     rows = table("model", "points", "searched", "written", "collection", right=("points",))
     for column in rows.columns:
         column.overflow = "fold"
     for each in found:
-        setting = alias.setting(each.collection)
-        written = f"[green]{setting}[/]" if setting else "[yellow]not with these settings[/]"
-        searched = "[green]alias[/]" if each.serves else ""
-        rows.add_row(escape(each.model or "?"), f"{each.points:,}", searched, written, f"[dim]{escape(each.collection)}[/]")
+        written = f"[green]{each['setting']}[/]" if each["setting"] else "[yellow]not with these settings[/]"
+        searched = "[green]alias[/]" if each["serves"] else ""
+        rows.add_row(escape(each["model"] or "?"), f"{each['points']:,}", searched, written, f"[dim]{escape(each['collection'])}[/]")
     out.print(rows)
 
 
