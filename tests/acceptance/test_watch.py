@@ -1,0 +1,49 @@
+"""The watch as a process, with an index by URL: it finds drift, measures it, and ends at SIGTERM."""
+
+import re
+import signal
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.acceptance.conftest import Cli
+from tests.parts.servers.qdrant import QdrantServer, qdrant_server
+
+DEADLINE = 30.0
+FOUND = 'syncline_reconcile_drift{kind="missing"} 1.0'
+
+
+@pytest.fixture
+def server() -> Iterator[QdrantServer]:
+    with qdrant_server() as started:
+        yield started
+
+
+def test_a_watch_finds_drift_tells_its_metrics_and_drains(cli: Cli, server: QdrantServer) -> None:
+    place = ("--store", f"sqlite:///{cli.folder}/documents.db", "--index", server.url, "--set", f"collection=watch-{uuid.uuid4().hex}")
+    assert cli("put", "animals", "whale", '{"text": "the largest"}', *place).code == 0
+    with sqlite3.connect(cli.folder / "documents.db") as connection:
+        connection.execute("DELETE FROM outbox")  # expired, say, while no relay ran
+    connection.close()
+    given = {"http.port": 0, "log.form": "json", "watch.interval": 0.2, "reconcile.settle": 0, "reconcile.delay": 0}
+    process = cli.start("reconcile", "watch", *place, *(f"--set={name}={value}" for name, value in given.items()))
+    assert process.stderr is not None
+    try:
+        address = next(found[1] for line in process.stderr if (found := re.search(r'"http": ?"(http://[^"]+)"', line)))
+        end = time.monotonic() + DEADLINE
+        while FOUND not in httpx.get(f"{address}/metrics", timeout=5).text:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert httpx.get(f"{address}/health/ready", timeout=5).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=DEADLINE)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, err
+    kept = cli.ok("reconcile", "report", "list", "--store", place[1])
+    assert {report["verdict"] for report in kept["reports"]} == {"drift"}
