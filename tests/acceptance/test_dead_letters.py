@@ -143,7 +143,7 @@ async def test_a_discarded_letter_keeps_its_reason_and_the_document(copied: Cli)
     unknown = copied("dead-letters", "replay", "ffffffffff", "--yes", *DATA, "--json")
     assert (unknown.code, unknown.json["error"]["kind"]) == (2, "InvalidInput")
 
-    (record,) = copied.ok("audit", "list", *DATA)["records"]
+    (record,) = copied.ok("audit", "list", "--action", "dead-letters discard", *DATA)["records"]
     assert (record["who"], record["action"], record["key"], record["outcome"]) == ("ann", "dead-letters discard", "poison", "done")
     assert record["details"]["note"] == "junk"
 
