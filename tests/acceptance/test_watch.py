@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -23,6 +23,13 @@ def server() -> Iterator[QdrantServer]:
         yield started
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def test_a_watch_finds_drift_tells_its_metrics_and_drains(cli: Cli, server: QdrantServer) -> None:
     place = ("--store", f"sqlite:///{cli.folder}/documents.db", "--index", server.url, "--set", f"collection=watch-{uuid.uuid4().hex}")
     assert cli("put", "animals", "whale", '{"text": "the largest"}', *place).code == 0
@@ -34,11 +41,8 @@ def test_a_watch_finds_drift_tells_its_metrics_and_drains(cli: Cli, server: Qdra
     assert process.stderr is not None
     try:
         address = next(found[1] for line in process.stderr if (found := re.search(r'"http": ?"(http://[^"]+)"', line)))
-        end = time.monotonic() + DEADLINE
-        while FOUND not in httpx.get(f"{address}/metrics", timeout=5).text:
-            assert time.monotonic() < end
-            time.sleep(0.1)
-        assert httpx.get(f"{address}/health/ready", timeout=5).status_code == 200
+        wait_for(lambda: FOUND in httpx.get(f"{address}/metrics", timeout=5).text)
+        wait_for(lambda: httpx.get(f"{address}/health/ready", timeout=5).status_code == 200)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=DEADLINE)
     finally:
