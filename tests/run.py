@@ -49,7 +49,7 @@ STEPS = {
 ALONE = {"lint", "format", "types", "imports", "unit", "packaging"}
 """Steps that want no CQL server."""
 CHECKS = ("lint", "format", "types", "imports")
-LANES = (("unit", "scenarios", "crash", "acceptance", "packaging", "mutations"), ("contract", "integration", "distributed"))
+LANES = (("unit", "scenarios", "crash", "faults", "acceptance", "packaging", "mutations"), ("contract", "integration", "distributed"))
 """What runs side by side once the checks have passed."""
 
 

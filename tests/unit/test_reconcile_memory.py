@@ -112,7 +112,9 @@ async def walk(documents: int, lost: int) -> dict[str, int]:
 
     sides: Any = PackedSides(documents, lost)
     outbox = SimpleNamespace(lateness=0, shards=0)
-    engine: Any = SimpleNamespace(documents=sides, outbox=outbox, namespaces=None, leases=SimpleNamespace(marks=_no_marks), identity=_nobody)
+    engine: Any = SimpleNamespace(
+        documents=sides, outbox=outbox, namespaces=None, leases=SimpleNamespace(marks=_no_marks), identity=_nobody
+    )
     settings = ReconcileSettings(max_findings=500, delay=0)
     reconciler = Reconciler(engine, sides, WordEmbedder(32), IndexingSettings(), clock=Clock(), settings=settings)
     report = await reconciler.check()
