@@ -72,7 +72,7 @@ class Damage:
                 **(record.payload or {}),
                 "document": str(ref.document),
                 "tenant": ref.tenant,
-                "namespaces": namespace_prefixes(ref.namespace),
+                "namespaces": list(namespace_prefixes(ref.namespace)),
                 "key": ref.key,
                 "segment": ref.document.int >> 116,
                 **changed,

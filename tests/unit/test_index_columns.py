@@ -17,7 +17,7 @@ REF = Ref("acme", ("a", "b"), "k")
 RIGHT: dict[str, Any] = {
     "document": str(REF.document),
     "tenant": "acme",
-    "namespaces": namespace_prefixes(("a", "b")),
+    "namespaces": list(namespace_prefixes(("a", "b"))),
     "key": "k",
     "revision": 1_750_000_000_000_000,
     "content_hash": "ab" * 16,

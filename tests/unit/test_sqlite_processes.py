@@ -136,6 +136,10 @@ WHOLE = ("leases._MARKS", "migrations._APPLIED")
 """These read a whole table, on purpose: it has a handful of rows."""
 
 
+GROUPED = {"namespaces._DECLARING"}
+"""Gathers as many rows as there are different declarations."""
+
+
 async def test_no_statement_reads_a_whole_table(tmp_path: Path) -> None:
     path = tmp_path / "documents.db"
     await (await open_sqlite(str(path), clock=Clock())).aclose()
@@ -144,7 +148,7 @@ async def test_no_statement_reads_a_whole_table(tmp_path: Path) -> None:
     assert len(statements) > 15
     for name, statement in statements.items():
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {re.sub(r':[a-z_]+|[?]', 'NULL', statement)}")]
-        assert not [step for step in plan if "TEMP B-TREE" in step], (name, plan)
+        assert name in GROUPED or not [step for step in plan if "TEMP B-TREE" in step], (name, plan)
         assert name in WHOLE or not [step for step in plan if step.startswith("SCAN")], (name, plan)
     connection.close()
 

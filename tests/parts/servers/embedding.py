@@ -69,7 +69,7 @@ class EmbeddingServer:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         app = Starlette(routes=[Route("/v1/embeddings", self._embeddings, methods=["POST"])])
         config = uvicorn.Config(
-            app, ws="none", lifespan="off", log_config=None, log_level="critical", access_log=False, timeout_graceful_shutdown=1
+            app, ws="none", lifespan="off", log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="embedding-server", daemon=True)
