@@ -13,7 +13,7 @@ from syncline_store.engines.sqlite.documents import prefix_range, refuse_outside
 _GET = "SELECT buckets, fields FROM namespaces WHERE tenant = ? AND namespace = ?"
 _ADD = "INSERT INTO namespaces (tenant, namespace, buckets, fields) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _DECLARING = """
-SELECT min(namespace), min(buckets), fields FROM namespaces
+SELECT min(namespace), min(buckets), fields FROM namespaces INDEXED BY namespaces_declaring
 WHERE tenant = ? AND namespace >= ? AND namespace < ? AND fields >= '{' GROUP BY fields"""
 _LIST = "SELECT namespace FROM namespaces WHERE tenant = ? AND namespace >= ? AND namespace < ? ORDER BY namespace LIMIT ?"
 _LIST_ON = "SELECT namespace FROM namespaces WHERE tenant = ? AND namespace > ? AND namespace < ? ORDER BY namespace LIMIT ?"
