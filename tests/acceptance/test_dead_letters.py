@@ -5,9 +5,11 @@ import base64
 import json
 import os
 import pty
+import select
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Sequence
 
 from syncline_contracts import codec
@@ -72,7 +74,12 @@ def on_a_terminal(cli: Cli, *args: str, answer: str = "", interrupt: bool = Fals
     )
     os.close(theirs)
     seen = b""
-    while True:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not select.select([ours], [], [], 0.5)[0]:
+            if interrupt and b"[y/N]" in seen:  # the one before came between the question and the reading
+                process.send_signal(signal.SIGINT)
+            continue
         try:
             chunk = os.read(ours, 10_000)
         except OSError:  # the other end is closed
