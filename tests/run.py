@@ -1,6 +1,6 @@
 """All that CI runs, in order, each step timed: `make test`, or `python -m tests.run STEP...` for some of them.
 
-Steps whose names are given run alone, one after another. The first step that fails ends the run. One CQL server serves all steps of a
+Steps whose names are given run alone, one after another. All are run, also when one fails: what is to be mended is seen at once. One CQL server serves all steps of a
 lane; it is begun at once, and is up by the time that the first of them needs it.
 """
 
@@ -8,11 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from tests.parts.servers.cassandra import ADDRESS, PID, cql_server
@@ -66,24 +65,19 @@ def servers() -> Iterator[Mapping[str, str]]:
         yield told if server.process is None else told | {PID: str(server.process.pid)}
 
 
-class Failed(Exception):
-    """A step's exit code was not 0, or another lane's was."""
-
-
 class Lane:
     """Steps one after another, with a CQL server of their own. Two lanes fill two cores: real servers make tests wait a lot.
 
     With `quiet`, what a step prints is shown once it has ended, or the lanes' lines would mix.
     """
 
-    def __init__(self, names: Sequence[str], over: threading.Event, *, quiet: bool) -> None:
+    def __init__(self, names: Sequence[str], *, quiet: bool) -> None:
         self._names = names
-        self._over = over
         self._quiet = quiet
         self.taken: dict[str, float] = {}
+        self.failed: list[str] = []
 
     def run(self) -> None:
-        """Raises Failed with the first step that fails; the other lane's step is ended then."""
         with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
             starting = pool.submit(stack.enter_context, servers()) if set(self._names) - ALONE else None
             for name in self._names:
@@ -96,33 +90,25 @@ class Lane:
             print(title, flush=True)
         began = time.monotonic()
         with tempfile.TemporaryFile("w+") if self._quiet else nullcontext() as output:
-            code = self._wait(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output))
+            code = subprocess.run(
+                command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output, check=False
+            ).returncode
             self.taken[name] = time.monotonic() - began
             if output is not None:
                 output.seek(0)
                 print(f"{title}\n{output.read()}({self.taken[name]:.0f} s)", flush=True)
         if code:
-            self._over.set()
-            raise Failed(f"{name} failed (exit code {code}) after {self.taken[name]:.0f} s")
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
-        while True:
-            with suppress(subprocess.TimeoutExpired):
-                return process.wait(0.5)
-            if self._over.is_set():
-                process.terminate()
-                process.wait(60)
-                raise Failed("ended, since another step failed")
+            self.failed.append(f"{name} failed (exit code {code}) after {self.taken[name]:.0f} s")
 
 
 def side_by_side(lanes: Sequence[Sequence[str]]) -> dict[str, float]:
-    """What each step took, in seconds. Ends the process where one fails."""
-    over = threading.Event()
-    running = [Lane(names, over, quiet=len(lanes) > 1) for names in lanes]
+    """What each step took, in seconds. All of them are run, then what failed ends the process."""
+    running = [Lane(names, quiet=len(lanes) > 1) for names in lanes]
     with ThreadPoolExecutor(len(running)) as pool:
-        errors = [future.exception() for future in [pool.submit(lane.run) for lane in running]]
-    if told := [str(error) if isinstance(error, Failed) else repr(error) for error in errors if error is not None]:
-        sys.exit("\n" + "\n".join(told))
+        for future in [pool.submit(lane.run) for lane in running]:
+            future.result()
+    if failed := [told for lane in running for told in lane.failed]:
+        sys.exit("\n" + "\n".join(failed))
     return {name: seconds for lane in running for name, seconds in lane.taken.items()}
 
 

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from syncline_contracts.audit import Action
 from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker.cli.command import command, epilog
 from syncline_sync_worker.cli.output import counted, table
@@ -19,6 +18,7 @@ from syncline_sync_worker.cli.times import parse_rate
 from syncline_sync_worker.cli.walking import OnlyTenant, Part, scope_of
 
 if TYPE_CHECKING:
+    from syncline_contracts.audit import Action
     from syncline_contracts.drift import DriftReport
     from syncline_contracts.errors import Unavailable
     from syncline_store.index.alias import Built
@@ -103,6 +103,8 @@ async def switch(session: Session, *, model: Model = None, force: Force = False)
 
     The reconciler compares it with the source first. Exit code: 0 it points there, 2 refused.
     """
+    from syncline_contracts.audit import Action  # noqa: PLC0415 - longer than --help may take
+
     session = _with_next(session, model)
     return await _turn(session, Action.SWITCH, lambda alias: alias.switch(force=force), force=force)
 
@@ -112,6 +114,8 @@ async def rollback(session: Session, *, force: Force = False) -> int:
 
     Exit code: 0 it points there, 2 refused.
     """
+    from syncline_contracts.audit import Action  # noqa: PLC0415 - longer than --help may take
+
     return await _turn(session, Action.ROLLBACK, lambda alias: alias.rollback(force=force), force=force)
 
 
@@ -120,7 +124,8 @@ async def drop(session: Session, model: Dropped, *, yes: Yes = False) -> int:
 
     Not the one that the alias points to, nor one whose model the settings name.
     """
-    from syncline_sync_worker.auditing import DONE, audited  # noqa: PLC0415 - longer than --help may take
+    from syncline_contracts.audit import Action  # noqa: PLC0415 - longer than --help may take
+    from syncline_sync_worker.auditing import DONE, audited  # noqa: PLC0415 - as above
 
     async with session.open() as app:
         alias = await app.alias(app.configuration.reconcile)
@@ -143,7 +148,7 @@ def _with_next(session: Session, model: str | None) -> Session:
     return dataclasses.replace(session, place=dataclasses.replace(session.place, changes=changes))
 
 
-async def _turn(session: Session, action: Action, turn: "Callable[[Alias], Awaitable[Turned | Refused]]", *, force: bool) -> int:
+async def _turn(session: Session, action: "Action", turn: "Callable[[Alias], Awaitable[Turned | Refused]]", *, force: bool) -> int:
     from syncline_sync_worker.auditing import DONE, audited  # noqa: PLC0415 - longer than --help may take
     from syncline_sync_worker.reindex.alias import Turned  # noqa: PLC0415 - as above
 
@@ -232,11 +237,11 @@ def _show_report(out: Console, report: "DriftReport") -> None:
     out.print("[dim]`syncline reconcile check --model MODEL` lists what differs[/]")
 
 
-def _show_turned(out: Console, found: "Turned", action: Action) -> None:
+def _show_turned(out: Console, found: "Turned", action: "Action") -> None:
     if found.before == found.collection:
         out.print(f"[green]nothing to do:[/] the alias points to {escape(found.collection)} already")
         return
-    out.print(f"[green]{'switched' if action is Action.SWITCH else 'rolled back'}:[/] the alias points to {escape(found.collection)}")
+    out.print(f"[green]{'switched' if action == 'reindex switch' else 'rolled back'}:[/] the alias points to {escape(found.collection)}")
     out.print(
         "[dim]Now let `embedder` name this model, and `next` the other one for as long as a way back is wanted, for every process, and "
         "restart them one after the other: each goes on with its own model's collection until then.[/]"

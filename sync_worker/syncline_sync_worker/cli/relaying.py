@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import structlog
 import typer
 
 from syncline_contracts.errors import ConfigurationError
@@ -61,6 +60,8 @@ async def run_process(session: Session, process: "Process") -> int:
         await process(configuration, session.stop)
     except Exception as error:
         if lines_only:
+            import structlog  # noqa: PLC0415 - loaded by now; --help does without
+
             first = first_of(error)
             structlog.get_logger(__name__).error("cannot go on", kind=type(first).__name__, error=str(first))
         raise

@@ -51,6 +51,7 @@ class Frame(Answers):
 @asynccontextmanager
 async def process(name: str, configuration: Configuration, stop: asyncio.Event) -> AsyncIterator[Frame]:
     """The same as `serving`, for a process that needs Kafka. Raises ConfigurationError without any."""
+    _set_up_logs(configuration)
     kafka = kafka_of(configuration)
     async with serving(name, configuration, stop) as answers:
         yield Frame(answers.health, answers.metrics, answers.opened, kafka)
@@ -62,8 +63,7 @@ async def serving(name: str, configuration: Configuration, stop: asyncio.Event) 
 
     Every line on stderr is a log line from here on, Python's warnings among them.
     """
-    logs.set_up(configuration.log.form, configuration.log.level, secrets=logs.secrets_of(configuration))
-    logging.captureWarnings(capture=True)
+    _set_up_logs(configuration)
     listener = listen(configuration.http)
     metrics, health = Metrics(_registry()), Health(stop)
     async with answering(listener, lambda: health.report, metrics.registry), asyncio.TaskGroup() as group:
@@ -78,6 +78,11 @@ async def serving(name: str, configuration: Configuration, stop: asyncio.Event) 
         finally:
             beating.cancel()
         log.info("ended", process=name)
+
+
+def _set_up_logs(configuration: Configuration) -> None:
+    logs.set_up(configuration.log.form, configuration.log.level, secrets=logs.secrets_of(configuration))
+    logging.captureWarnings(capture=True)
 
 
 def kafka_of(configuration: Configuration) -> KafkaSettings:
