@@ -1,7 +1,7 @@
 """All that CI runs, in order, each step timed: `make test`, or `python -m tests.run STEP...` for some of them.
 
-Steps whose names are given run alone, one after another. All are run, also when one fails: what is to be mended is seen at once. One CQL server serves all steps of a
-lane; it is begun at once, and is up by the time that the first of them needs it.
+Steps whose names are given run alone, one after another. All are run, also when one fails: what is to be mended is seen at once.
+One CQL server serves all steps of a lane; it is begun at once, and is up by the time that the first of them needs it.
 """
 
 import os

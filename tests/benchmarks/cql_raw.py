@@ -1,9 +1,10 @@
 """The other side of the CQL figures: prepared statements of the driver, sent by callbacks, without asyncio and without Syncline.
 
 The session is set up as ours is (buffers, no delay, consistency), the statements are ours, and the values are what a program written by
-hand would bind.
+hand would bind: a dict becomes JSON text and its hash for each put, and JSON text a dict for each get.
 """
 
+import json
 import statistics
 import threading
 import time
@@ -19,19 +20,20 @@ from tests.parts.servers import cql
 
 TENANT = "bench"
 BUCKETS = 8
+VALUE = 4
+"""Where a read has the JSON text."""
 
 
 class Raw:
     """Sends what it is told to, for as long as it is told to."""
 
-    def __init__(self, keyspace: str, text: str, seconds: float) -> None:
+    def __init__(self, keyspace: str, value: dict[str, Any], seconds: float) -> None:
         self.session = cql.admin()
         self._put, self._created, self._event, self._read = (
             self.session.prepare(statement.text.replace("{keyspace}", keyspace))
             for statement in (documents.PUT, documents.CREATED, outbox.INSERT, documents.READ)
         )
-        self._text = text
-        self._hash = content_hash(text)
+        self._value = value
         self._seconds = seconds
         self._minute = time.time_ns() // 60_000_000_000
 
@@ -42,8 +44,9 @@ class Raw:
         batch = BatchStatement(BatchType.LOGGED)
         for each in range(count):
             now, key, identifier = time.time_ns() // 1_000, f"raw-{number}-{each}", uuid.uuid4()
+            text = json.dumps(self._value, separators=(",", ":"), ensure_ascii=False)
             where = (TENANT, "notes\x01", hash(key) % BUCKETS, key)
-            batch.add(self._put.bind((now, 0, now, now, identifier, self._hash, "", self._text, False, 0, *where)))
+            batch.add(self._put.bind((now, 0, now, now, identifier, content_hash(text), "", text, False, 0, *where)))
             if created:
                 batch.add(self._created.bind((-now, 0, now, *where)))
             row = (0, self._minute, uuid.uuid1(), identifier, TENANT, "notes\x01", key, now, "write", now, now, None, None, 60)
@@ -63,8 +66,9 @@ class Raw:
         lock = threading.Lock()
         failures: list[BaseException] = []
 
-        def send(_: object = None) -> None:
+        def send(rows: Sequence[Any] | None = None) -> None:
             nonlocal done
+            take(rows)
             if time.perf_counter() - started > self._seconds:
                 finished.release()
                 return
@@ -98,6 +102,12 @@ class Raw:
         started, done = time.perf_counter(), 0
         while time.perf_counter() - started < self._seconds:
             for response in [self.session.execute_async(request) for request in make()]:
-                response.result()
+                take(list(response.result()))
             done += 1
         return done / (time.perf_counter() - started)
+
+
+def take(rows: Sequence[Any] | None) -> None:
+    """The values of a read, as an app wants them."""
+    for row in rows or ():
+        json.loads(row[VALUE])
