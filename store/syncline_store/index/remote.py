@@ -1,4 +1,9 @@
-"""The write path against a Qdrant server: filters do the work, many documents a request, durable before it returns."""
+"""The write path against a Qdrant server: filters do the work, many documents a request, durable before it returns.
+
+`wait=True`: an answer means that the operation was applied, so that settle sees it and an event is acknowledged only after its effect
+(invariant 6). `ordering` stays Qdrant's weakest: the guard decides which revision stands in whatever order operations arrive
+(invariants 3 and 12), and a stronger one would send every write through one replica for nothing.
+"""
 
 import uuid
 from collections.abc import Sequence
