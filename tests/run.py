@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.parts.servers.cassandra import ADDRESS, PID, cql_server
@@ -48,8 +49,8 @@ STEPS = {
 ALONE = {"lint", "format", "types", "imports", "unit", "packaging"}
 """Steps that want no CQL server."""
 CHECKS = ("lint", "format", "types", "imports")
-LANES = (("unit", "scenarios", "crash", "faults", "acceptance", "packaging", "mutations"), ("contract", "integration", "distributed"))
-"""What runs side by side once the checks have passed."""
+LONGEST_FIRST = ("integration", "contract", "distributed", "acceptance", "scenarios", "crash", "faults", "unit", "mutations", "packaging")
+"""What two lanes take turns to run once the checks have passed. Two fill two cores: real servers make tests wait a lot."""
 
 
 @contextmanager
@@ -65,31 +66,34 @@ def servers() -> Iterator[Mapping[str, str]]:
         yield told if server.process is None else told | {PID: str(server.process.pid)}
 
 
-class Lane:
-    """Steps one after another, with a CQL server of their own. Two lanes fill two cores: real servers make tests wait a lot.
+@dataclass
+class Lanes:
+    """Steps to be taken, in order, by whoever is free; each lane has a CQL server of its own.
 
     With `quiet`, what a step prints is shown once it has ended, or the lanes' lines would mix.
     """
 
-    def __init__(self, names: Sequence[str], *, quiet: bool) -> None:
-        self._names = names
-        self._quiet = quiet
-        self.taken: dict[str, float] = {}
-        self.failed: list[str] = []
+    names: Sequence[str]
+    quiet: bool
+    taken: dict[str, float] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._left = iter(self.names)  # shared by the lanes' threads: each step comes out of it once
 
     def run(self) -> None:
         with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
-            starting = pool.submit(stack.enter_context, servers()) if set(self._names) - ALONE else None
-            for name in self._names:
+            starting = pool.submit(stack.enter_context, servers()) if set(self.names) - ALONE else None
+            for name in self._left:
                 self._step(name, starting.result() if starting is not None and name not in ALONE else {})
 
     def _step(self, name: str, environment: Mapping[str, str]) -> None:
         command = STEPS[name]
         title = f"\n=== {name}: {' '.join(command[1:])}"
-        if not self._quiet:
+        if not self.quiet:
             print(title, flush=True)
         began = time.monotonic()
-        with tempfile.TemporaryFile("w+") if self._quiet else nullcontext() as output:
+        with tempfile.TemporaryFile("w+") if self.quiet else nullcontext() as output:
             code = subprocess.run(
                 command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output, check=False
             ).returncode
@@ -101,15 +105,15 @@ class Lane:
             self.failed.append(f"{name} failed (exit code {code}) after {self.taken[name]:.0f} s")
 
 
-def side_by_side(lanes: Sequence[Sequence[str]]) -> dict[str, float]:
+def run(names: Sequence[str], lanes: int = 1) -> dict[str, float]:
     """What each step took, in seconds. All of them are run, then what failed ends the process."""
-    running = [Lane(names, quiet=len(lanes) > 1) for names in lanes]
-    with ThreadPoolExecutor(len(running)) as pool:
-        for future in [pool.submit(lane.run) for lane in running]:
+    steps = Lanes(names, quiet=lanes > 1)
+    with ThreadPoolExecutor(lanes) as pool:
+        for future in [pool.submit(steps.run) for _ in range(lanes)]:
             future.result()
-    if failed := [told for lane in running for told in lane.failed]:
-        sys.exit("\n" + "\n".join(failed))
-    return {name: seconds for lane in running for name, seconds in lane.taken.items()}
+    if steps.failed:
+        sys.exit("\n" + "\n".join(steps.failed))
+    return steps.taken
 
 
 def main(names: list[str]) -> None:
@@ -117,7 +121,7 @@ def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"no such step: {', '.join(sorted(unknown))} (there are: {', '.join(STEPS)})")
     began = time.monotonic()
-    taken = side_by_side([names]) if names else side_by_side([CHECKS]) | side_by_side(LANES)
+    taken = run(names) if names else run(CHECKS) | run(LONGEST_FIRST, lanes=2)
     print("\n" + "\n".join(f"{name:12s} {seconds:6.1f} s" for name, seconds in taken.items()))
     print(f"all passed in {time.monotonic() - began:.0f} s")
 
