@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.parts.servers.cassandra import ADDRESS, PID, cql_server
+from tests.parts.servers.cassandra import ADDRESS, CA_FILE, PID, cql_server
 from tests.parts.servers.process import NoServerError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,7 +63,11 @@ def servers() -> Iterator[Mapping[str, str]]:
             yield {}
             return
         told = {ADDRESS: f"{server.host}:{server.port}"}
-        yield told if server.process is None else told | {PID: str(server.process.pid)}
+        if server.process is not None:
+            told[PID] = str(server.process.pid)
+        if server.ca_file is not None:
+            told[CA_FILE] = str(server.ca_file)
+        yield told
 
 
 @dataclass

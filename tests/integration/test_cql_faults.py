@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
@@ -42,9 +43,42 @@ async def test_no_password_where_one_is_needed(keyspace: str) -> None:
         await open_cql(cql.settings(keyspace, user=None, password=None), clock=Clock())
 
 
+async def test_over_tls_with_a_certificate_that_is_vouched_for(keyspace: str) -> None:
+    tls = TlsSettings(ca=encrypted_server())
+    async with await open_cql(cql.settings(keyspace, tls=tls), clock=Clock()) as engine:
+        await engine.migrate()
+        assert await engine.documents.write([write(ref("secret"), 64)]) == [Stored()]
+        assert await engine.documents.read([ref("secret")]) != [None]
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_told_at_once(keyspace: str) -> None:
+    encrypted_server()
+    started = time.monotonic()
+    with pytest.raises(ConfigurationError, match="tls"):
+        await open_cql(cql.settings(keyspace, tls=TlsSettings()), clock=Clock())
+    assert time.monotonic() - started < 10
+
+
+def encrypted_server() -> Path:
+    """The file that vouches for the server."""
+    ca_file = cql.server().ca_file
+    if ca_file is None:
+        pytest.skip("this server's certificate is not known here")
+    return ca_file
+
+
 async def test_tls_where_the_server_has_none(keyspace: str) -> None:
-    with pytest.raises((ConfigurationError, StorageUnavailable), match="cql://"):
-        await open_cql(cql.settings(keyspace, tls=TlsSettings(check_hostname=False), connect_timeout=2), clock=Clock())
+    """It answers a greeting that it does not understand as a server does that speaks CQL alone."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"\x85\x00\x00\x00\x00\x00\x00\x00\x00")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises((ConfigurationError, StorageUnavailable), match="cql://"):
+            await open_cql(cql.settings(keyspace, port=port, tls=TlsSettings(check_hostname=False), connect_timeout=2), clock=Clock())
 
 
 async def test_too_few_replicas_write_nothing_and_say_so(keyspace: str, opening: Opening) -> None:

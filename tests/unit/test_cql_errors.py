@@ -1,7 +1,5 @@
 """The driver's errors in our own tree: every kind, and what it says of the write that failed."""
 
-import ssl
-
 import cassandra
 import pytest
 from cassandra import ConsistencyLevel, WriteType, cluster, connection, pool, protocol
@@ -37,7 +35,8 @@ KINDS: list[tuple[Exception, type[SynclineError], str, bool]] = [
     (WRONG_PASSWORD, ConfigurationError, "user and password", True),
     (protocol.BadCredentials(0x0100, "no", None), ConfigurationError, "user and password", True),
     (cassandra.Unauthorized("no permission"), ConfigurationError, "GRANT", True),
-    (ssl.SSLError("handshake"), ConfigurationError, "TLS", True),
+    (OSError(1, "Last error: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed"), ConfigurationError, "TLS", True),
+    (OSError(1, "Last error: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred"), StorageUnavailable, "logs", False),
     (cassandra.UnsupportedOperation("old"), ConfigurationError, "too old", True),
     (connection.ProtocolVersionUnsupported("db", 3), ConfigurationError, "too old", True),
     (cassandra.InvalidRequest("unconfigured table documents"), ConfigurationError, "syncline migrate", True),

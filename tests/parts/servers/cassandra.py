@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.parts.servers.certificate import certificate
 from tests.parts.servers.maven import Jvm, NoServerError, fetch, free_ports, listens
 
 ADDRESS = "SYNCLINE_TEST_CQL"
 PID = "SYNCLINE_TEST_CQL_PID"
+CA_FILE = "SYNCLINE_TEST_CQL_CA"
 """Of the process there, where it is the tests' own and may be frozen: they were begun together (tests/run.py)."""
 VERSION = "5.0.6"
 SCYLLA_IMAGE = "scylladb/scylla:2025.4"
@@ -54,6 +56,12 @@ listen_address: 127.0.0.1
 rpc_address: 127.0.0.1
 native_transport_port: {port}
 storage_port: {storage_port}
+client_encryption_options:
+  enabled: true
+  optional: true
+  keystore: {keys}
+  keystore_password: {password}
+  store_type: PKCS12
 auto_snapshot: false
 disk_optimization_strategy: ssd
 seed_provider:
@@ -83,6 +91,8 @@ class CqlServer:
     host: str
     port: int
     process: Jvm | Borrowed | None = None
+    ca_file: Path | None = None
+    """What vouches for its certificate, where it speaks TLS, too."""
 
 
 @contextmanager
@@ -90,7 +100,8 @@ def cql_server() -> Iterator[CqlServer]:
     """The first that can be had. Raises NoServerError."""
     if given := os.environ.get(ADDRESS):
         host, _, port = given.rpartition(":")
-        yield CqlServer(host, int(port), Borrowed(int(os.environ[PID])) if os.environ.get(PID) else None)
+        pid, ca_file = os.environ.get(PID), os.environ.get(CA_FILE)
+        yield CqlServer(host, int(port), Borrowed(int(pid)) if pid else None, Path(ca_file) if ca_file else None)
     elif _containers():
         with _scylla() as server:
             yield server
@@ -105,12 +116,15 @@ def cassandra() -> Iterator[CqlServer]:
     jars = fetch("org.apache.cassandra", "cassandra-all", VERSION)
     folder = Path(tempfile.mkdtemp(prefix="syncline-cassandra-"))
     port, storage_port = free_ports(2)
-    (folder / "cassandra.yaml").write_text(_YAML.format(folder=folder, port=port, storage_port=storage_port), encoding="utf-8")
+    keys = folder / "keys.p12"
+    ca_file = certificate(keys, PASSWORD)
+    values = {"folder": folder, "port": port, "storage_port": storage_port, "keys": keys, "password": PASSWORD}
+    (folder / "cassandra.yaml").write_text(_YAML.format(**values), encoding="utf-8")
     (folder / "logback.xml").write_text(_LOGBACK, encoding="utf-8")
     process = Jvm(folder, jars, _arguments(folder))
     try:
         process.wait_until(lambda: listens(port), _STARTING)
-        yield CqlServer("127.0.0.1", port, process)
+        yield CqlServer("127.0.0.1", port, process, ca_file)
     finally:
         process.stop()
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.servers.certificate import certificate
 from tests.parts.servers.maven import Jvm, NoServerError, fetch, free_ports, listens
 
 VERSION = "4.1.1"
@@ -64,7 +65,7 @@ class KafkaProcess:
         self._folder = folder
         self._plain, self._sasl, self._tls, controller = free_ports(4)
         keys = folder / "keys.p12"
-        self.ca_file = _certificate(keys)
+        self.ca_file = certificate(keys, PASSWORD)
         self._properties = folder / "server.properties"
         ports = {"plain": self._plain, "sasl": self._sasl, "tls": self._tls, "controller": controller}
         values = {**ports, "data": folder / "data", "keys": keys, "user": USER, "password": PASSWORD}
@@ -140,18 +141,6 @@ def own_kafka(kafka: KafkaServer) -> Iterator[KafkaProcess]:
         pytest.skip("this broker is not ours to stop")
     yield kafka.own
     kafka.own.thaw()
-
-
-def _certificate(keys: Path) -> Path:
-    """Make a key and a certificate of its own for 127.0.0.1; gives the certificate's file."""
-    ca_file = keys.with_suffix(".pem")
-    store = ["-keystore", str(keys), "-storetype", "PKCS12", "-storepass", PASSWORD, "-alias", "kafka"]
-    names = ["-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1", "-ext", "bc=ca:true"]
-    for command in (["-genkeypair", "-keyalg", "EC", *names, "-validity", "3650"], ["-exportcert", "-rfc", "-file", str(ca_file)]):
-        done = subprocess.run(["keytool", *command, *store], capture_output=True, text=True, timeout=_START, check=False)
-        if done.returncode:
-            raise NoServerError(f"no certificate could be made for the broker: {done.stdout[-500:]}")
-    return ca_file
 
 
 @contextmanager

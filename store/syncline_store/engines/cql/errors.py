@@ -3,8 +3,6 @@
 A request that failed either certainly did nothing (`did_nothing`), or may have done all that it was to do.
 """
 
-import ssl
-
 import cassandra
 from cassandra import cluster, connection, pool, protocol
 
@@ -36,10 +34,10 @@ _NOT_ALLOWED: dict[type[Exception], str] = {
     cassandra.AuthenticationFailed: "wrong user or password, or none: set user and password",
     protocol.BadCredentials: "wrong user or password: set user and password",
     cassandra.Unauthorized: "this user may not do that: GRANT it CREATE, SELECT and MODIFY on the keyspace",
-    ssl.SSLError: "the TLS handshake failed: look at tls.ca, tls.certificate and the servers' certificates",
     connection.ProtocolVersionUnsupported: "the server is too old: Syncline needs ScyllaDB 2025.4 or Cassandra 4.1",
     cassandra.UnsupportedOperation: "the server is too old: Syncline needs ScyllaDB 2025.4 or Cassandra 4.1",
 }
+_HANDSHAKE = "the TLS handshake failed: look at tls.ca, tls.certificate and the servers' certificates"
 _INVALID = (cassandra.InvalidRequest, protocol.SyntaxException, cassandra.ConfigurationException, protocol.InvalidRequestException)
 
 
@@ -47,7 +45,7 @@ def translated(error: BaseException, name: str) -> SynclineError | None:
     """An error of the driver in our own tree; None for any other, which is not ours to explain."""
     if isinstance(error, cluster.NoHostAvailable):
         return _no_host(error, name)
-    if remedy := _remedy(_NOT_ALLOWED, error):
+    if remedy := _not_allowed(error):
         return ConfigurationError(f"{name}: {brief(error)}; {remedy}")
     if remedy := _remedy(_TURNED_AWAY, error) or _remedy(_IN_DOUBT, error):
         return StorageUnavailable(f"{name}: {brief(error)}; {remedy}")
@@ -62,7 +60,7 @@ def did_nothing(error: BaseException) -> bool:
     """The driver's error says that whatever the request was to write is certainly not there."""
     if isinstance(error, cluster.NoHostAvailable):
         return not any(_remedy(_IN_DOUBT, cause) for cause in _causes(error))
-    return _remedy(_TURNED_AWAY, error) is not None or _remedy(_NOT_ALLOWED, error) is not None or is_invalid(error)
+    return _remedy(_TURNED_AWAY, error) is not None or _not_allowed(error) is not None or is_invalid(error)
 
 
 def is_invalid(error: BaseException) -> bool:
@@ -82,6 +80,13 @@ def brief(error: BaseException) -> str:
 
 def _remedy(remedies: dict[type[Exception], str], error: BaseException) -> str | None:
     return next((remedy for kind, remedy in remedies.items() if isinstance(error, kind)), None)
+
+
+def _not_allowed(error: BaseException) -> str | None:
+    """The driver tells a failed handshake in the words of an OSError; a server that hangs up in the middle of one may be starting."""
+    if isinstance(error, OSError) and "[SSL: " in str(error) and "EOF" not in str(error):
+        return _HANDSHAKE
+    return _remedy(_NOT_ALLOWED, error)
 
 
 def _causes(error: cluster.NoHostAvailable) -> list[Exception]:
