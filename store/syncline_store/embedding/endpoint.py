@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import httpx
 from syncline_contracts.errors import ConfigurationError, DocumentRefused, EmbedderUnavailable, SynclineError
 from syncline_store.embedding.errors import TOO_LARGE, of_status, retry_after, shortened
 from syncline_store.settings import EmbeddingSettings
+from syncline_store.trust import REMEDY, untrusted
 
 PATH = "/embeddings"
 _HIDDEN = "***"
@@ -81,8 +81,8 @@ class Endpoint:
         return self._client
 
     def _not_reached(self, error: httpx.HTTPError) -> SynclineError:
-        if _untrusted(error):
-            return ConfigurationError(f"{self._model} shows a certificate that is not trusted: {error}; check embedding.base_url")
+        if untrusted(error):
+            return ConfigurationError(f"{self._model} cannot be reached ({error}): check embedding.base_url; {REMEDY}")
         return EmbedderUnavailable(f"{self._model} cannot be reached: {self._hide(repr(error))}")
 
     def _answered(self, response: httpx.Response) -> Answered:
@@ -105,11 +105,3 @@ class Endpoint:
     def _hide(self, said: str) -> str:
         key = self._settings.api_key
         return shortened(said if key is None else said.replace(key.get_secret_value(), _HIDDEN))
-
-
-def _untrusted(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -7,6 +7,7 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from syncline_contracts.errors import ConfigurationError, DocumentRefused, IndexUnavailable, SynclineError
+from syncline_store.trust import REMEDY, untrusted
 
 QDRANT_ERRORS = (ApiException, QdrantException, httpx.HTTPError, sqlite3.Error, OSError, ValueError, KeyError, RuntimeError)
 """What qdrant-client raises, in both of its modes. ValueError is local mode's word for a refused request."""
@@ -27,7 +28,7 @@ def translate(error: Exception, where: str) -> SynclineError:
     if isinstance(error, UnexpectedResponse):
         return _of_status(error, where)
     if isinstance(error, ResponseHandlingException):
-        return IndexUnavailable(f"the index at {where} does not answer: {error.source!r}")
+        return _not_reached(error.source, where)
     if isinstance(error, ValueError) and "not found" not in str(error):
         return DocumentRefused(f"the index refused the request: {error}")
     return IndexUnavailable(f"the index at {where} does not work: {error!r}")
@@ -42,3 +43,9 @@ def _of_status(error: UnexpectedResponse, where: str) -> SynclineError:
     if status >= _SERVER or status in (_TOO_MANY, _TIMED_OUT):
         return IndexUnavailable(f"the index at {where} cannot answer now: {error}")
     return DocumentRefused(f"the index refused the request: {error}")
+
+
+def _not_reached(why: Exception, where: str) -> SynclineError:
+    if untrusted(why):
+        return ConfigurationError(f"the index at {where} cannot be reached ({why}): check the URL; {REMEDY}")
+    return IndexUnavailable(f"the index at {where} does not answer: {why!r}")
