@@ -18,7 +18,7 @@ NO_CONTENT = bytes(HASH_BYTES)
 INDEX_AS_NAMESPACE = ""
 """`index_spec` of a document that is indexed as its namespace's settings say."""
 INDEX_NOT = "false"
-"""`index_spec` of a document that is kept out of the index. Any other spec is a JSON list of paths."""
+"""`index_spec` of a document that is kept out of the index. Any other spec is a JSON list of paths, or ``{"apart": paths}``."""
 WHOLE = "$"
 """The path of the whole value."""
 EACH = "[]"
@@ -36,6 +36,17 @@ def canonical(value: Mapping[str, Any]) -> str:
 def content_hash(text: str | None) -> bytes:
     """16 bytes that tell one value from another: BLAKE2b of the canonical text, zeros for a tombstone."""
     return NO_CONTENT if text is None else hashlib.blake2b(text.encode(), digest_size=HASH_BYTES).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """As a document's `index`: each text that these paths lead to is embedded on its own, and the best of them is the document's score.
+
+    Beyond what a list of paths takes, ``"items[0].name"`` and ``"items[-1].name"`` lead to one element; what is no string is embedded
+    as its JSON text, and ``"$"`` is the JSON text of the whole value.
+    """
+
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncline_contracts.errors import InvalidDocument, InvalidQuery
 from syncline_contracts.identity import Namespace, Ref
-from syncline_store.document import EACH, INDEX_AS_NAMESPACE, INDEX_NOT, WHOLE, canonical
+from syncline_store.document import EACH, INDEX_AS_NAMESPACE, INDEX_NOT, WHOLE, Apart, canonical
 from syncline_store.settings import LimitSettings
 
 INTEGERS = range(-(2**63), 2**63)
@@ -23,6 +23,8 @@ MAX_TTL = 630_720_000
 MOST_PATHS = 100
 """Of one document's or one namespace's texts."""
 _POSITION = re.compile(r"\[(\d+|\*)?\]$")
+_PLACES = re.compile(r"(\[(-?\d+|\*)?\])+$")
+"""What may stand behind a name where texts are embedded apart."""
 
 _Path = tuple[Any, ...]
 """Where in a value: ``(parent path, name or position)``, ``()`` for the value itself."""
@@ -69,33 +71,35 @@ def checked_value(value: dict[str, Any], limits: LimitSettings) -> str:
     return text
 
 
-def checked_index(index: bool | Sequence[str] | None) -> str:  # noqa: FBT001 - the words of the public face: index=False
+def checked_index(index: bool | Sequence[str] | Apart | None) -> str:  # noqa: FBT001 - the words of the public face: index=False
     """The row's index_spec: None as the namespace says, False not at all, or paths into the value. Raises InvalidDocument."""
     if index is None or index is True:
         return INDEX_AS_NAMESPACE
     if index is False:
         return INDEX_NOT
+    if isinstance(index, Apart):
+        return json.dumps({"apart": checked_paths("index", index.paths, _PLACES)}, ensure_ascii=False)
     if isinstance(index, str) or not isinstance(index, Sequence) or not index:
         raise InvalidDocument("index", "must be None, False or a list of paths such as ['title', 'body.text']")
     return json.dumps(checked_paths("index", index), ensure_ascii=False)
 
 
-def checked_paths(field: str, paths: Sequence[str]) -> tuple[str, ...]:
+def checked_paths(field: str, paths: Sequence[str], places: re.Pattern[str] | None = None) -> tuple[str, ...]:
     """Paths to texts: ``"$"``, ``"a.b"``, ``"items[].name"``. Raises InvalidDocument: one that leads nowhere would embed nothing."""
     if isinstance(paths, str) or not isinstance(paths, Sequence):
         raise InvalidDocument(field, f"must be a list of paths such as ['title', 'body.text'], not {_name(paths)}")
     if len(paths) > MOST_PATHS:
         raise InvalidDocument(field, f"has {len(paths):,} paths, {MOST_PATHS} at most: a path takes all texts that lie below it")
     for number, path in enumerate(paths):
-        _check_path(f"{field}[{number}]", path)
+        _check_path(f"{field}[{number}]", path, places)
     return tuple(paths)
 
 
-def _check_path(field: str, path: str) -> None:
+def _check_path(field: str, path: str, places: re.Pattern[str] | None) -> None:
     _check_text(field, path, 1024)
     if path == WHOLE:
         return
-    names = [step.removesuffix(EACH) for step in path.split(".")]
+    names = [step.removesuffix(EACH) if places is None else places.sub("", step) for step in path.split(".")]
     if names[0] == WHOLE or names[0].startswith("$["):
         raise InvalidDocument(field, f"{path!r} is no path: '$' stands for the whole value, and alone; below it write 'author.name'")
     if not all(names):

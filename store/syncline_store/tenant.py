@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncline_contracts.errors import InvalidQuery, SynclineError
 from syncline_contracts.identity import Namespace, Ref
-from syncline_store.document import Document, Write, living
+from syncline_store.document import Apart, Document, Write, living
 from syncline_store.engines.protocol import NamespaceSettings, Page
 from syncline_store.filters import parse
 from syncline_store.inline import InlineIndexing
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Prefix = Sequence[str]
 Filter = Mapping[str, Any]
-Index = bool | Sequence[str] | None
+Index = bool | Sequence[str] | Apart | None
 
 MOST_LISTED = 10_000
 """Documents of one page."""

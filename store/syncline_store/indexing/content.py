@@ -13,7 +13,7 @@ from syncline_store.engines.protocol import Namespaces, NamespaceSettings
 from syncline_store.filters.fields import filterable
 from syncline_store.indexing.decide import Content
 from syncline_store.indexing.passages import Splitter
-from syncline_store.indexing.text import paths, text_of
+from syncline_store.indexing.text import BETWEEN, texts_of
 
 if TYPE_CHECKING:  # qdrant-client takes seconds to import
     from syncline_store.index.index import Index
@@ -58,8 +58,10 @@ class Reader:
     def _content(self, row: Row, settings: NamespaceSettings) -> Content | DocumentRefused:
         try:
             value = json.loads(row.value or "{}")
-            text = text_of(value, paths(row.index_spec, settings.fields))
-            return Content(self._splitter.split(text), self._splitter.text_hash(text), filterable(value, only=settings.kept))
+            texts = texts_of(value, row.index_spec, settings.fields)
+            return Content(
+                self._splitter.split_all(texts), self._splitter.text_hash(BETWEEN.join(texts)), filterable(value, only=settings.kept)
+            )
         except DocumentRefused as error:
             return error
         except (ValueError, RecursionError) as error:  # half a surrogate pair is a ValueError, too

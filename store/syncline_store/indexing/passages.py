@@ -1,7 +1,7 @@
 """Long texts are cut into passages at sensible boundaries. The same text is always cut the same way."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,15 @@ class Splitter:
             start = len(text) - len(text.lstrip())
             return [Passage(trimmed, start, start + len(trimmed))] if trimmed else []
         return [Passage(piece, start, start + len(piece)) for start, piece in self._cut(text)]
+
+    def split_all(self, texts: Sequence[str]) -> list[Passage]:
+        """Of several texts; none spans two of them, and each stands where it does in all of them joined by one character."""
+        passages: list[Passage] = []
+        begin = 0
+        for text in texts:
+            passages += [Passage(piece.text, begin + piece.start, begin + piece.end) for piece in self.split(text)]
+            begin += len(text) + 1
+        return passages
 
     def text_hash(self, text: str) -> str:
         """Hex. Says which text was embedded, by which model, cut in which way: where it is the same, so are the vectors."""

@@ -15,7 +15,7 @@ from syncline_store.document import INDEX_NOT, Document, Row
 from syncline_store.engines.protocol import Documents
 from syncline_store.filters import match
 from syncline_store.index.state import Found
-from syncline_store.indexing.text import paths, text_of
+from syncline_store.indexing.text import BETWEEN, texts_of
 from syncline_store.search.question import Question
 
 
@@ -121,7 +121,7 @@ class Hydration:
             return None
         settings = await self._directory.settings(row.ref.tenant, row.ref.namespace)
         start, end = point.span
-        return text_of(document.value, paths(row.index_spec, settings.fields))[start:end]
+        return BETWEEN.join(texts_of(document.value, row.index_spec, settings.fields))[start:end]
 
 
 def _is_ours(point: Found, question: Question) -> bool:
