@@ -115,6 +115,21 @@ async def test_reading_is_bounded_and_in_order(engine: Engine, now: ManualClock)
     assert await engine.outbox.read(shard, places[3], places[3], 10) == []
 
 
+async def test_places_are_those_of_the_rows(engine: Engine, now: ManualClock) -> None:
+    """Between any two bounds, with any limit, rows' own places and such as no row has."""
+    for n in range(12):
+        await engine.outbox.append([event(f"n{n}-{m}") for m in range(5)])
+        now.forward(90 * (n % 2))
+    everything = await fullest(engine)
+    shard, places = everything[0].shard, [row.pos for row in everything]
+    assert await engine.outbox.places(shard, BEGIN, Pos(START * 2), 10_000) == places
+    bounds = [BEGIN, *places[::3], *(Pos(pos.at) for pos in places[::4]), *(Pos(pos.at + 1) for pos in places[::4]), Pos(START * 2)]
+    for after, until in itertools.product(bounds, repeat=2):
+        for limit in (1, 7, 10_000):
+            rows_there = await engine.outbox.read(shard, after, until, limit)
+            assert await engine.outbox.places(shard, after, until, limit) == [row.pos for row in rows_there]
+
+
 async def test_a_bound_without_a_tie_stands_before_its_microsecond(engine: Engine, now: ManualClock) -> None:
     await engine.outbox.append([event()])
     at = (await rows(engine))[0].pos.at

@@ -40,6 +40,8 @@ DAY = 86_400_000_000
 class Counted:
     requests: int = 0
     statements: int = 0
+    rows_asked_for: int = 0
+    """Reads of whole outbox rows."""
 
 
 class Counting:
@@ -55,7 +57,12 @@ class Counting:
         before, found = len(self._seen), Counted()
         yield found
         sent = self._seen[before:]
+        found.rows_asked_for = sum(_text(each).startswith("SELECT pos, id") for each in sent)
         found.requests, found.statements = len(sent), sum(len(each) if hasattr(each, "batch_type") else 1 for each in sent)
+
+
+def _text(sent: Any) -> str:
+    return getattr(getattr(sent, "prepared_statement", None), "query_string", "")
 
 
 class World:
@@ -142,6 +149,7 @@ async def test_an_event_published_costs_a_fraction_of_a_read(world: World) -> No
         await relay.drain()
     assert len(publisher.published) >= events
     assert counted.requests <= 2 * (events // page + 2) + own * world.engine.outbox.shards
+    assert counted.rows_asked_for <= (events // page + 2) + 2, "the sweep asks for places"
 
 
 # ------------------------------------------------------------------ the handler

@@ -113,6 +113,9 @@ class LateOutbox:
             after = page[-1].pos
         return surfaced[:limit]
 
+    async def places(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[Pos]:
+        return [row.pos for row in await self.read(shard, after, until, limit)]
+
     def _has_surfaced(self, row: OutboxRow) -> bool:
         delay = self._delays.of(row.event)
         return not delay or row.pos.at + delay <= self._now()

@@ -202,10 +202,10 @@ async def test_storage_that_fails_is_waited_out(engine: SqliteEngine, publisher:
 
         def __init__(self) -> None:
             self.outbox, self.leases, self.shards, self.lateness = self, self, SHARDS, engine.outbox.lateness
-            self.failures = {"read": 3, "acquire": 3, "renew": 2, "checkpoint": 2, "release": 1}
+            self.failures = {"read": 3, "places": 3, "acquire": 3, "renew": 2, "checkpoint": 2, "release": 1}
 
         def __getattr__(self, name: str) -> Any:
-            real = getattr(engine.outbox if name == "read" else engine.leases, name)
+            real = getattr(engine.outbox if name in ("read", "places") else engine.leases, name)
 
             async def call(*arguments: Any) -> Any:
                 if self.failures[name]:

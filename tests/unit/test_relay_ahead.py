@@ -33,6 +33,7 @@ class Reads:
         self.pages: list[int] = []
         self.failing = False
         self._read = engine.outbox.read
+        self.places = engine.outbox.places
 
     async def read(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[OutboxRow]:
         if self.failing:

@@ -227,6 +227,9 @@ class Outbox(Protocol):
     async def read(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[OutboxRow]:
         """Rows with after < pos <= until, in order, `limit` at most. Fewer than `limit` means that there are no more now."""
 
+    async def places(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[Pos]:
+        """Where the rows stand that `read` would give: enough for a reader that knows most of them already, at a fraction of the cost."""
+
 
 class Leases(Protocol):
     """Who may publish a shard, and how far it was published."""

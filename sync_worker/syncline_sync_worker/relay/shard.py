@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import structlog
 
@@ -15,6 +14,7 @@ from syncline_store.tracing import batch_span
 from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.relay.lease import HeldLease
 from syncline_sync_worker.relay.published import Published
+from syncline_sync_worker.relay.reading import Page, Reader
 from syncline_sync_worker.relay.settings import RelaySettings
 from syncline_sync_worker.relay.window import Overlap, Pass, Window
 from syncline_sync_worker.transport.protocol import Publisher
@@ -23,14 +23,6 @@ log = structlog.get_logger(__name__)
 
 IDLE_CHECKPOINT = 60_000_000
 """µs between two checkpoints while nothing is published."""
-
-
-class Page(NamedTuple):
-    """What a hot read gave, and the place up to which it read. `full`: there may be more."""
-
-    rows: Sequence[OutboxRow]
-    end: Pos
-    full: bool
 
 
 class LeasedShard:
@@ -47,11 +39,10 @@ class LeasedShard:
         self, outbox: Outbox, publisher: Publisher, lease: HeldLease, *, clock: Clock, settings: RelaySettings, metrics: Metrics
     ) -> None:
         now = clock.now()
-        self._outbox = outbox
+        self._reader = Reader(outbox, lease.shard, limit=settings.page)
         self._publisher = publisher
         self.lease = lease
         self._clock = clock
-        self._page = settings.page
         self._metrics = metrics
         self._cursor = begin(lease.lease, now, _us(settings.outbox_life))
         self._window = window(now, self._cursor.at, outbox.lateness, settings)
@@ -116,8 +107,8 @@ class LeasedShard:
             self._behind = False
             return 0
         ahead, self._ahead = self._ahead, None
-        page = ahead or await self._read(self._cursor, until)
-        next_ = asyncio.create_task(self._read(page.end, until)) if page.full else None
+        page = ahead or await self._reader.read(self._cursor, until)
+        next_ = asyncio.create_task(self._reader.read(page.end, until)) if page.full else None
         try:
             published = await self._publish(self._intents.sift(self._unpublished(page.rows)))
             self._behind, self._cursor = page.full, page.end
@@ -129,29 +120,27 @@ class LeasedShard:
                 await asyncio.gather(next_, return_exceptions=True)
         return published
 
-    async def _read(self, after: Pos, until: Pos) -> "Page":
-        rows = await self._outbox.read(self.lease.shard, after, until, self._page)
-        full = len(rows) == self._page
-        return Page(rows, rows[-1].pos if full else until, full)
-
     async def _sweep_on(self) -> int:
         sweep = self._sweep = self._sweep or self._window.due(self._clock.now(), self._cursor)
         if sweep is None:
             return 0
-        rows = await self._outbox.read(self.lease.shard, sweep.after, sweep.until, self._page)
-        late = self._unpublished(rows)
+        page = await self._reader.unknown(sweep.after, sweep.until, self._knows)
+        late = self._unpublished(page.rows)
         published = await self._publish(self._intents.sift(late))
         self._note_late(late)
-        if len(rows) == self._page:
-            sweep.after = rows[-1].pos
-        else:
+        sweep.after = page.end
+        if not page.full:
             self._window.completed(sweep)
             self._published.forget(self._window.floor)
             self._sweep = None
         return published
 
     def _unpublished(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-        return [row for row in rows if row.pos not in self._published and not self._intents.holds(row.pos)]
+        return [row for row in rows if not self._knows(row.pos)]
+
+    def _knows(self, pos: Pos) -> bool:
+        """Published, or an intent that waits."""
+        return pos in self._published or self._intents.holds(pos)
 
     async def _publish(self, rows: Sequence[OutboxRow]) -> int:
         if not rows:

@@ -13,7 +13,7 @@ from syncline_contracts.event import ChangeEvent, Kind
 from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cql.bounded import Bounded
 from syncline_store.engines.cql.position import MINUTE, Positions, floor, position
-from syncline_store.engines.cql.session import CqlSession
+from syncline_store.engines.cql.session import CqlSession, Statement
 from syncline_store.engines.cql.statements import outbox as statements
 from syncline_store.engines.protocol import OutboxRow, Pos
 from syncline_store.together import together
@@ -61,17 +61,11 @@ class CqlOutbox:
 
     async def read(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[OutboxRow]:
         """Rows with after < pos <= until, in order."""
-        first, last = floor(after), floor(until)
-        rows: list[OutboxRow] = []
-        minutes = await self._minutes(shard, after.at // MINUTE, until.at // MINUTE)
-        at, span = 0, 1
-        while at < len(minutes) and len(rows) < limit:
-            some = minutes[at : at + span]
-            found = await together(self._session.run(statements.READ, shard, minute, first, last, limit) for minute in some)
-            rows += [_row(shard, columns) for part in found for columns in part]
-            at += len(some)
-            span = min(2 * span, _MINUTES_TOGETHER)
-        return rows[:limit]
+        return [_row(shard, columns) for columns in await self._between(statements.READ, shard, after, until, limit)]
+
+    async def places(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[Pos]:
+        """Where they stand."""
+        return [position(place) for (place,) in await self._between(statements.PLACES, shard, after, until, limit)]
 
     async def place(self) -> "Place":
         """Where the next batch's rows go. Its minute is entered in the directory first, so that no row is ever hidden there."""
@@ -108,6 +102,19 @@ class CqlOutbox:
         for row in rows:
             batch.add(row)
         await self._session.execute(batch)
+
+    async def _between(self, statement: Statement, shard: int, after: Pos, until: Pos, limit: int) -> list[Any]:
+        first, last = floor(after), floor(until)
+        rows: list[Any] = []
+        minutes = await self._minutes(shard, after.at // MINUTE, until.at // MINUTE)
+        at, span = 0, 1
+        while at < len(minutes) and len(rows) < limit:
+            some = minutes[at : at + span]
+            found = await together(self._session.run(statement, shard, minute, first, last, limit) for minute in some)
+            rows += [columns for part in found for columns in part]
+            at += len(some)
+            span = min(2 * span, _MINUTES_TOGETHER)
+        return rows[:limit]
 
     async def _minutes(self, shard: int, first: int, last: int) -> Sequence[int]:
         """Those that have rows; a relay that is up to date looks at one or two, for which asking first is not worth it."""

@@ -24,11 +24,9 @@ TOO_SLOW = "the disk takes more than a second for a commit, so the relay could m
 _INSERT = """
 INSERT INTO outbox (shard, at, tie, id, tenant, namespace, key, revision, kind, expires_at, first_at, expects, traceparent)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_READ = """
-SELECT at, tie, id, tenant, namespace, key, revision, kind, expires_at, first_at, expects, traceparent
-FROM outbox
-WHERE shard = ? AND (at, tie) > (?, ?) AND (at, tie) <= (?, ?)
-ORDER BY at, tie LIMIT ?"""
+_BETWEEN = "FROM outbox WHERE shard = ? AND (at, tie) > (?, ?) AND (at, tie) <= (?, ?) ORDER BY at, tie LIMIT ?"
+_READ = f"SELECT at, tie, id, tenant, namespace, key, revision, kind, expires_at, first_at, expects, traceparent {_BETWEEN}"
+_PLACES = f"SELECT at, tie {_BETWEEN}"
 
 Columns = tuple[Any, ...]
 
@@ -62,6 +60,11 @@ class SqliteOutbox:
         """Rows with after < pos <= until, in order."""
         bounds = (shard, after.at, after.tie, until.at, until.tie, limit)
         return await self._connections.reading.run(lambda connection: [_row(shard, found) for found in connection.execute(_READ, bounds)])
+
+    async def places(self, shard: int, after: Pos, until: Pos, limit: int) -> Sequence[Pos]:
+        """Where they stand."""
+        bounds = (shard, after.at, after.tie, until.at, until.tie, limit)
+        return await self._connections.reading.run(lambda connection: [Pos(at, tie) for at, tie in connection.execute(_PLACES, bounds)])
 
     def insert(self, connection: sqlite3.Connection, events: Iterable[Columns], due: int | None = None) -> None:
         """Insert rows inside the caller's transaction, which holds the write lock already."""
