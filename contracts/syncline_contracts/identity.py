@@ -22,7 +22,8 @@ _ESCAPED = {"\x00": "\x02\x03", "\x01": "\x02\x04", "\x02": "\x02\x05"}
 _PLAIN = {escaped: plain for plain, escaped in _ESCAPED.items()}
 _NEEDS_ESCAPE = re.compile("[\x00-\x02]")
 _IS_ESCAPED = re.compile("\x02[\x03-\x05]")
-_DOCUMENTS = uuid.UUID("6a1f6b43-3f0e-5d0e-9a58-5c1d6f2f7a10")
+DOCUMENTS = uuid.UUID("6a1f6b43-3f0e-5d0e-9a58-5c1d6f2f7a10")
+"""The namespace (RFC 9562) of the documents' ids."""
 
 Namespace = tuple[str, ...]
 
@@ -60,7 +61,7 @@ class Ref:
     def document(self) -> uuid.UUID:
         """The document's id: uuid5 of the injective encoding of (tenant, *namespace, key)."""
         name = encode_namespace((self.tenant, *self.namespace, self.key))
-        return uuid.UUID(bytes=sha1(_DOCUMENTS.bytes + name.encode(), usedforsecurity=False).digest()[:16], version=5)
+        return uuid.UUID(bytes=sha1(DOCUMENTS.bytes + name.encode(), usedforsecurity=False).digest()[:16], version=5)
 
     @cached_property
     def slice(self) -> int:

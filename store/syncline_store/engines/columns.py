@@ -1,18 +1,24 @@
 """What both engines make of a table's columns: names decoded, and heads packed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha1
 from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-from syncline_contracts.identity import Ref, decode_namespace, encode_namespace
+from syncline_contracts.identity import DOCUMENTS, END, Ref, decode_namespace, encode_namespace
 from syncline_store.document import INDEX_NOT
 from syncline_store.engines.protocol import Heads
 
 encoded = lru_cache(maxsize=10_000)(encode_namespace)
 decoded = lru_cache(maxsize=10_000)(decode_namespace)
+_END = END.encode()
+_SHA1 = 20
+"""Bytes of a digest; an id is the first 16 of them, but for its version and its variant."""
+_VERSION, _VERSION_5 = np.uint64(0xF000), np.uint64(0x5000)
+_VARIANT, _RFC_9562 = np.uint64(0xC << 60), np.uint64(0x8 << 60)
 
 
 def pairs(values: Sequence[bytes]) -> npt.NDArray[np.uint64]:
@@ -20,19 +26,38 @@ def pairs(values: Sequence[bytes]) -> npt.NDArray[np.uint64]:
     return np.frombuffer(b"".join(values), dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
+def document_ids(tenants: Sequence[str], namespaces: Sequence[str], keys: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """The ids of many documents as two big-endian numbers each, namespaces encoded: as `Ref.document`, without a Ref for each."""
+    names = zip(map(_above, tenants, namespaces), map(_last_part, keys), strict=True)
+    digests = b"".join([sha1(above + last).digest() for above, last in names])  # noqa: S324 - uuid5 is SHA-1
+    ids = np.frombuffer(digests, np.uint8).reshape(-1, _SHA1)[:, :16].copy().view(">u8").astype(np.uint64)
+    ids[:, 0] = ids[:, 0] & ~_VERSION | _VERSION_5
+    ids[:, 1] = ids[:, 1] & ~_VARIANT | _RFC_9562
+    return ids
+
+
+@lru_cache(maxsize=10_000)  # rows come partition by partition
+def _above(tenant: str, namespace: str) -> bytes:
+    return DOCUMENTS.bytes + (encode_namespace((tenant,)) + namespace).encode()
+
+
+def _last_part(key: str) -> bytes:
+    """Most keys need no escape, which is what takes its time."""
+    return key.encode() + _END if key.isprintable() else encode_namespace((key,)).encode()
+
+
 def packed(
     refs: "Refs",
     *,
-    documents: Sequence[bytes],
+    ids: npt.NDArray[np.uint64],
     hashes: Sequence[bytes],
     revisions: Sequence[int],
     expires_at: Sequence[int],
     deleted: Sequence[object],
     specs: Sequence[str],
-    segments: Callable[[npt.NDArray[np.uint64]], npt.NDArray[np.uint64]],
+    segments: npt.NDArray[np.uint64],
 ) -> Heads:
-    """Heads of columns that were read; `documents` are the ids' bytes, and `segments` is given the ids as pairs of numbers."""
-    ids = pairs(documents)
+    """Heads of columns that were read."""
     return Heads(
         refs=refs,
         ids=ids,
@@ -41,7 +66,7 @@ def packed(
         expires_at=np.array(expires_at, dtype=np.int64),
         deleted=np.array(deleted, dtype=np.bool_),
         indexed=np.array([spec != INDEX_NOT for spec in specs], dtype=np.bool_),
-        segments=segments(ids).astype(np.int16),
+        segments=segments.astype(np.int16),
     )
 
 

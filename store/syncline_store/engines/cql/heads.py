@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from syncline_contracts.identity import Ref
-from syncline_store.engines.columns import Refs, decoded, packed
+from syncline_store.engines.columns import Refs, document_ids, packed
 from syncline_store.engines.cql.partition import LOWEST, SEGMENT_SHIFT, ranges, tokens
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.statements.documents import HEADS
@@ -54,15 +53,13 @@ def _heads(rows: Rows) -> Heads | None:
     if not living:
         return None
     tenants, namespaces, keys, places, revisions, hashes, expires_at, deleted, specs = zip(*living, strict=True)
-    documents = [Ref(*name).document.bytes for name in zip(tenants, map(decoded, namespaces), keys, strict=True)]
-    segments = (np.array(places, dtype=np.int64).astype(np.uint64) + np.uint64(-LOWEST)) >> np.uint64(SEGMENT_SHIFT)
     return packed(
         Refs(tenants, namespaces, keys),
-        documents=documents,
+        ids=document_ids(tenants, namespaces, keys),
         hashes=hashes,
         revisions=revisions,
         expires_at=expires_at,
         deleted=deleted,
         specs=specs,
-        segments=lambda _: segments,
+        segments=(np.array(places, dtype=np.int64).astype(np.uint64) + np.uint64(-LOWEST)) >> np.uint64(SEGMENT_SHIFT),
     )

@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import AsyncIterator
 
 import numpy as np
-import numpy.typing as npt
 
 from syncline_contracts.identity import Ref
-from syncline_store.engines.columns import Refs, packed
+from syncline_store.engines.columns import Refs, packed, pairs
 from syncline_store.engines.protocol import Heads
 from syncline_store.engines.sqlite.lane import Lane
 
@@ -51,18 +50,15 @@ def _block(connection: sqlite3.Connection, after: bytes, end: bytes, block: int)
     if not rows:
         return None
     documents, hashes, revisions, expires_at, deleted, specs, tenants, namespaces, keys = zip(*rows, strict=True)
+    ids = pairs(documents)
     heads = packed(
         Refs(tenants, namespaces, keys),
-        documents=documents,
+        ids=ids,
         hashes=hashes,
         revisions=revisions,
         expires_at=expires_at,
         deleted=deleted,
         specs=specs,
-        segments=_segments,
+        segments=ids[:, 0] >> np.uint64(_SEGMENT_SHIFT),
     )
     return heads, documents[-1]
-
-
-def _segments(ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    return ids[:, 0] >> np.uint64(_SEGMENT_SHIFT)
