@@ -42,8 +42,8 @@ def content_hash(text: str | None) -> bytes:
 class Apart:
     """As a document's `index`: each text that these paths lead to is embedded on its own, and the best of them is the document's score.
 
-    Beyond what a list of paths takes, ``"items[0].name"`` and ``"items[-1].name"`` lead to one element; what is no string is embedded
-    as its JSON text, and ``"$"`` is the JSON text of the whole value.
+    Beyond what a list of paths takes, ``"items[0].name"`` and ``"items[-1].name"`` lead to one element, and ``*`` for a name
+    to all that is there; what is no string is embedded as its JSON text, and ``"$"`` is the JSON text of the whole value.
     """
 
     paths: tuple[str, ...]

@@ -79,11 +79,20 @@ def _places(value: Any, path: str) -> list[Any]:
     for step in path.split("."):
         found = _STEP.fullmatch(step)
         assert found is not None  # noqa: S101 - any text has a name and places, be they empty
-        if found["name"]:
+        if found["name"] == "*":
+            places = [element for place in places for element in _all_in(place)]
+        elif found["name"]:
             places = [place[found["name"]] for place in places if isinstance(place, dict) and found["name"] in place]
         for position in _PLACE.findall(found["places"]):
             places = [element for place in places if isinstance(place, list) for element in _elements(place, position)]
     return places
+
+
+def _all_in(place: Any) -> list[Any]:
+    """What an object or a list holds, in the order of its keys."""
+    if isinstance(place, dict):
+        return [place[name] for name in sorted(place)]
+    return place if isinstance(place, list) else []
 
 
 def _elements(given: list[Any], position: str) -> list[Any]:
