@@ -1,5 +1,6 @@
 """How the driver is set up: one cluster and session a store, encrypted and logged in as the settings say."""
 
+import asyncio
 import socket
 import ssl
 from typing import Any
@@ -11,6 +12,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionP
 from cassandra.query import tuple_factory
 
 from syncline_contracts.errors import ConfigurationError
+from syncline_store.engines.cql.on_loop import connection_on
 from syncline_store.settings.cql import CqlSettings, TlsSettings
 
 _BUFFER = 65_536
@@ -26,8 +28,11 @@ class _Connection(DefaultConnection):  # type: ignore[misc]  # the driver has no
     out_buffer_size = _BUFFER
 
 
-def connect(settings: CqlSettings) -> Session:
-    """A session without a keyspace. Blocks; raises the driver's errors, and ConfigurationError for files that cannot be read."""
+def connect(settings: CqlSettings, loop: asyncio.AbstractEventLoop | None = None) -> Session:
+    """A session without a keyspace, for requests from `loop` alone; without one, from any thread, over a thread of the driver's own.
+
+    Blocks; raises the driver's errors, and ConfigurationError for files that cannot be read.
+    """
     cluster = Cluster(
         settings.hosts,
         port=settings.port,
@@ -35,7 +40,7 @@ def connect(settings: CqlSettings) -> Session:
         ssl_context=None if settings.tls is None else tls_context(settings.tls),
         execution_profiles={EXEC_PROFILE_DEFAULT: _profile(settings)},
         compression=settings.compression,
-        connection_class=_Connection,
+        connection_class=_Connection if loop is None else connection_on(loop),
         sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # or a batch's second 4 KB wait for an answer to the first: 40 ms
         connect_timeout=settings.connect_timeout,
         control_connection_timeout=settings.connect_timeout,

@@ -71,8 +71,8 @@ class CqlLeases:
         batch = BatchStatement(BatchType.UNLOGGED)
         batch.add((await self._session.prepared(statement)).bind(values))
         batch.add((await self._session.prepared(statements.ALIVE)).bind((_seconds(life), shard)))
-        answer = await self._session.execute(batch)
-        return bool(answer.current_rows[0][0])
+        ((applied, *_), *_) = await self._session.execute(batch)
+        return bool(applied)
 
 
 def _seconds(life: int) -> int:

@@ -1,20 +1,24 @@
 """Statements and how they are run: prepared once, awaited, their errors translated."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from cassandra import cluster as driver
+from cassandra.cluster import ResultSet
 from cassandra.query import BatchStatement, BoundStatement, SimpleStatement
 
 from syncline_contracts.errors import StorageUnavailable, SynclineError
 from syncline_store.engines.cql.binding import Prepared
-from syncline_store.engines.cql.bridge import Completions
+from syncline_store.engines.cql.bridge import answer
 from syncline_store.engines.cql.connecting import connect, level
 from syncline_store.engines.cql.errors import translated
 from syncline_store.settings import CqlSettings
+
+Rows = list[Any]
+"""Tuples of columns."""
 
 _LONG_ENOUGH = 120.0
 """Seconds for a change of the schema."""
@@ -37,14 +41,13 @@ class CqlSession:
         self._serial = level(settings.serial_consistency)
         self._prepared: dict[Statement, Prepared] = {}
         self._room = asyncio.Semaphore(settings.max_in_flight)
-        self._completions = Completions(asyncio.get_running_loop())
         self._preparing = asyncio.Lock()
         self._closed = False
 
     @classmethod
     async def open(cls, settings: CqlSettings) -> "CqlSession":
         """Connect. A wrong password is a ConfigurationError at once, no server StorageUnavailable."""
-        connecting = asyncio.ensure_future(asyncio.to_thread(connect, settings))
+        connecting = asyncio.ensure_future(asyncio.to_thread(connect, settings, _own_loop()))
         try:
             return cls(settings, await asyncio.shield(connecting))
         except asyncio.CancelledError:
@@ -69,36 +72,38 @@ class CqlSession:
                 self._prepared[statement] = await self._prepare(statement)
             return self._prepared[statement]
 
-    async def run(self, statement: Statement, *values: Any) -> list[Any]:
+    async def run(self, statement: Statement, *values: Any) -> Rows:
         """All rows of a statement, as tuples."""
         bound = (await self.prepared(statement)).bind(values)
-        page = await self.execute(bound)
-        rows = list(page.current_rows or ())
-        while page.paging_state is not None:
-            page = await self.execute(bound, page.paging_state)
-            rows += page.current_rows or ()
+        rows, state = await self._page(bound, None)
+        while state is not None:
+            more, state = await self._page(bound, state)
+            rows += more
         return rows
 
-    async def pages(self, statement: Statement, *values: Any, size: int) -> AsyncGenerator[Sequence[Any], None]:
+    async def pages(self, statement: Statement, *values: Any, size: int) -> AsyncGenerator[Rows, None]:
         """The rows in pages of at most `size`, each read when it is asked for. Pages may be empty."""
         bound = (await self.prepared(statement)).bind(values)
         bound.fetch_size = size
-        state: bytes | None = None
-        while True:
-            page = await self.execute(bound, state)
-            yield page.current_rows or ()
-            state = page.paging_state
-            if state is None:
-                return
+        rows, state = await self._page(bound, None)
+        yield rows
+        while state is not None:
+            rows, state = await self._page(bound, state)
+            yield rows
 
-    async def execute(self, statement: BoundStatement | BatchStatement, paging_state: bytes | None = None) -> Any:
-        """One request. The driver's error is the cause of what is raised."""
+    async def execute(self, statement: BoundStatement | BatchStatement) -> Rows:
+        """One request, and the rows of its answer. The driver's error is the cause of what is raised."""
+        return (await self._page(statement, None))[0]
+
+    async def _page(self, statement: BoundStatement | BatchStatement, state: bytes | None) -> tuple[Rows, bytes | None]:
+        """Rows, and where they go on."""
         async with self._room:
             if self._closed:
                 raise self._is_closed()
             try:
-                response = self._session.execute_async(statement, paging_state=paging_state)
-                return await self._completions.wait_for(response)
+                response = self._session.execute_async(statement, paging_state=state)
+                rows = await answer(response) or []
+                return rows, ResultSet(response, rows).paging_state if response.has_more_pages else None
             except Exception as error:
                 raise _told(error, self.settings) from error
 
@@ -138,3 +143,9 @@ class CqlSession:
 def _told(error: Exception, settings: CqlSettings) -> Exception:
     """In our own tree, where it is the driver's; anything else is a mistake of the program, and stays visible as one."""
     return translated(error, settings.name) or RuntimeError(f"{settings.name}: {error!r}")
+
+
+def _own_loop() -> asyncio.AbstractEventLoop | None:
+    """None where the loop cannot watch sockets, as Windows' usual one: the driver's own thread does it then."""
+    loop = asyncio.get_running_loop()
+    return None if isinstance(loop, getattr(asyncio, "ProactorEventLoop", ())) else loop
