@@ -80,6 +80,13 @@ class Listing:
                 if document is not None:
                     yield document
 
+    async def rows(self) -> AsyncIterator[Row]:
+        """The rows of all living ones, whatever the condition."""
+        async for page, _ in self._pages(Cursor(), self.read_ahead):
+            for row in page.items:
+                if living(row, self.now()) is not None:
+                    yield row
+
     async def _pages(self, cursor: Cursor, most: int) -> AsyncIterator[tuple[Page[Row], str | None]]:
         """The storage's pages, each with the cursor that it began behind; of large documents fewer at a time."""
         begin, size = cursor.after, min(most, FIRST_PAGE)

@@ -15,6 +15,7 @@ from syncline_contracts.errors import InvalidQuery, SynclineError
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Apart, Document, Write, living
 from syncline_store.engines.protocol import NamespaceSettings, Page
+from syncline_store.exported import Header, document_line
 from syncline_store.filters import parse
 from syncline_store.inline import InlineIndexing
 from syncline_store.limits import (
@@ -149,6 +150,17 @@ class TenantView:
     def documents(self, prefix: Prefix = (), *, filter: Filter | None = None) -> AsyncIterator[Document]:
         """Every document at and below a prefix, in (namespace, key) order, in flat memory. Raises what `list` does."""
         return self._listing(prefix, filter).all()
+
+    async def export(self, prefix: Prefix = ()) -> AsyncIterator[str]:
+        """Lines of JSON, without their breaks: what this is, then every document at and below a prefix, in (namespace, key) order.
+
+        `syncline_store.exported` tells their shape, and reads them back. In flat memory; what is written meanwhile may or may not be in
+        it. Raises InvalidDocument (the prefix), StorageUnavailable.
+        """
+        listing = self._listing(prefix, None)
+        yield Header(self.tenant, listing.prefix, self._parts.clock.now()).line()
+        async for row in listing.rows():
+            yield document_line(row)
 
     async def count(self, prefix: Prefix = (), *, filter: Filter | None = None) -> int:
         """How many there are, by walking all of them. Raises what `list` does."""

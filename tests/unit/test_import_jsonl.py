@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from syncline_store.document import Apart
 from syncline_sync_worker.imports import Item, Problem, Reading, read
 from syncline_sync_worker.imports.item import MAX_BYTES
+from syncline_sync_worker.imports.jsonl import ENVELOPE_BYTES
 
 
 def lines(path: Path, reading: Reading | None = None) -> tuple[list[Item], list[Problem]]:
@@ -24,7 +26,7 @@ def lines(path: Path, reading: Reading | None = None) -> tuple[list[Item], list[
         (b'{"key": true}', "'key' is true"),
         (b'{"key": "a", "n": NaN}', "NaN"),
         (b'{"key": "caf\xe9"}', "0xe9 at 12"),
-        (b'{"key": "a", "text": "' + b"x" * MAX_BYTES + b'"}', "longer than"),
+        (b'{"key": "a", "text": "' + b"x" * (MAX_BYTES + ENVELOPE_BYTES) + b'"}', "longer than"),
         (b"[" * 200_000, "nested too deeply"),
     ],
 )
@@ -50,7 +52,7 @@ def test_other_fields_may_hold_the_key_and_the_text(tmp_path: Path) -> None:
     path = tmp_path / "people.jsonl"
     path.write_text(json.dumps({"id": "a", "body": "words"}) + "\n" + json.dumps({"id": "b"}) + "\n")
     items, problems = lines(path, Reading(key_field="id", text_field="body"))
-    assert [(item.key, item.fields) for item in items] == [("a", ("body",))]
+    assert [(item.key, item.index) for item in items] == [("a", ("body",))]
     assert "line 2" in problems[0].message
     assert "'body'" in problems[0].message
 
@@ -61,3 +63,42 @@ def test_values_are_kept_as_they_are(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode() + b"\r\n")
     items, problems = lines(path)
     assert (items[0].value, problems) == (value, [])
+
+
+HEADER = '{"syncline_export":1,"tenant":"acme","prefix":[],"at":"2026-11-22T21:00:00+00:00"}\n'
+
+
+def test_what_an_export_wrote_is_read_as_what_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    line = {"namespace": ["a", "b"], "key": "k", "value": {"key": 1}, "index": {"apart": ["t"]}, "expires_at": 17, "revision": 64}
+    path.write_text(HEADER + json.dumps(line) + "\n")
+    ((item,), problems) = lines(path, Reading(namespace=("elsewhere",)))
+    assert not problems
+    assert (item.namespace, item.key, item.value, item.index, item.expires_at) == (("a", "b"), "k", {"key": 1}, Apart(("t",)), 17)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"key": "k", "value": {}}', "namespace: must be a list"),
+        ('{"namespace": ["a"], "key": 7, "value": {}}', "key: must be a str"),
+        ('{"namespace": ["a"], "key": "k"}', "value: must be a dict"),
+        ('{"namespace": ["a"], "key": "k", "value": {}, "index": true}', "index: must be"),
+        ('{"namespace": ["a"], "key": "k", "value": {}, "expires_at": "tomorrow"}', "expires_at: must be"),
+    ],
+)
+def test_a_line_of_an_export_that_somebody_edited(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "all.jsonl"
+    path.write_text(HEADER + line + '\n{"namespace": ["a"], "key": "k", "value": {}}')
+    (item,), (problem,) = lines(path)
+    assert item.key == "k"
+    assert problem.origin == f"{path}:2"
+    assert message in problem.message
+
+
+def test_an_export_of_a_later_version_is_refused_whole(tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    path.write_text(HEADER.replace(":1,", ":2,", 1) + '{"namespace": ["a"], "key": "k", "value": {}}')
+    items, problems = lines(path)
+    assert not items
+    assert "this version reads 1" in problems[0].message

@@ -18,6 +18,7 @@ EXAMPLES = (
     "syncline import notes/",
     "syncline import notes/ talks.jsonl --namespace archive/2024",
     "syncline import people.jsonl --key-field id --text-field bio",
+    "syncline import exported.jsonl",
 )
 
 Paths = Annotated[
@@ -48,8 +49,9 @@ async def import_(
 ) -> int:
     """Import files: a document each, or each line of a .jsonl.
 
-    What is stored already, unchanged, is neither written nor embedded again. A file or line that cannot be read is named and the
-    others are imported (exit code 1). Ctrl-C stops reading, indexes what was stored, and ends.
+    What `syncline export` wrote goes back to its own namespaces. What is stored already, unchanged, is neither written nor embedded
+    again. A file or line that cannot be read is named and the others are imported (exit code 1). Ctrl-C stops reading, indexes what
+    was stored, and ends.
     """
     from syncline_sync_worker.imports import Reading, read  # noqa: PLC0415 - parsers that --help does not need
 
@@ -72,6 +74,7 @@ def _report(session: Session, outcome: "Imported", *, others: str | None, buried
         "tenant": tenant,
         "written": outcome.written,
         "unchanged": outcome.unchanged,
+        "expired": outcome.expired,
         "failed": outcome.failed,
         "dead_letters": buried,
         "problems": [{"origin": problem.origin, "message": problem.message} for problem in outcome.problems],
@@ -85,8 +88,9 @@ def _report(session: Session, outcome: "Imported", *, others: str | None, buried
         session.output.say(f"[yellow]and {outcome.failed - len(outcome.problems):,} more[/]")
 
     def show(out: Console) -> None:
+        expired = f", {outcome.expired:,} expired since" if outcome.expired else ""
         left_out = f", [yellow]{outcome.failed:,} left out[/]" if outcome.failed else ""
-        out.print(f"[green]{outcome.written:,} written[/], {outcome.unchanged:,} unchanged{left_out}")
+        out.print(f"[green]{outcome.written:,} written[/], {outcome.unchanged:,} unchanged{expired}{left_out}")
         named = [show_namespace(namespace) for namespace in sorted(outcome.namespaces)]
         if named:
             out.print(f"[dim]namespace {escape(', '.join(named[:5]))}{' and others' if len(named) > 5 else ''}[/]")  # noqa: PLR2004 - a line's worth

@@ -10,6 +10,7 @@ from syncline_sync_worker.cli import (
     demo,
     diagnosing,
     documents,
+    exporting,
     importing,
     migrating,
     operating,
@@ -49,6 +50,7 @@ def root(*, version: Version = False) -> None:
 for group in (
     demo,
     importing,
+    exporting,
     searching,
     documents,
     migrating,

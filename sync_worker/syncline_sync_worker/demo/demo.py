@@ -99,7 +99,7 @@ class Demo:
         began = time.monotonic()
         view = app.store.tenant(TENANT)
         for item in self._edit:
-            await view.put(item.namespace, item.key, item.value | {"text": f"{item.value['text']}\nEdited."}, index=item.fields)
+            await view.put(item.namespace, item.key, item.value | {"text": f"{item.value['text']}\nEdited."}, index=item.index)
         for item in self._delete:
             await view.delete(item.namespace, item.key)
         with self._progress("indexing", EACH * 2) as advance:

@@ -47,7 +47,7 @@ def read_file(path: Path, namespace: Namespace) -> Item:
     title, text = READERS[path.suffix.lower()](source)
     if not text:
         raise Unreadable("it holds no text")
-    return Item(namespace, path.name, {"title": title or path.stem, "text": text, "file": path.name}, str(path), FIELDS, len(source))
+    return Item(namespace, path.name, {"title": title or path.stem, "text": text, "file": path.name}, str(path), FIELDS, size=len(source))
 
 
 def _decoded(path: Path) -> str:

@@ -7,7 +7,7 @@ from itertools import islice
 
 from syncline_contracts.errors import InvalidInput, SynclineError
 from syncline_contracts.identity import Ref
-from syncline_store.document import content_hash, living
+from syncline_store.document import Row, content_hash, living
 from syncline_store.engines.protocol import Engine
 from syncline_store.limits import checked_index, checked_ref, checked_value
 from syncline_store.settings import LimitSettings
@@ -17,6 +17,7 @@ from syncline_sync_worker.imports.item import Item, Problem
 CHUNK = 128
 CHUNK_BYTES = 8_000_000
 """How much is read, compared and written together: what memory must bear."""
+SECOND = 1_000_000
 _SHOWN = 100
 """Problems that are kept in words; the others are counted."""
 
@@ -27,6 +28,8 @@ class Imported:
 
     written: int = 0
     unchanged: int = 0
+    expired: int = 0
+    """Documents of an export whose time is over: nobody would see them."""
     failed: int = 0
     problems: list[Problem] = field(default_factory=list)
     """The first hundred."""
@@ -37,7 +40,7 @@ class Imported:
     @property
     def read(self) -> int:
         """Documents that were read."""
-        return self.written + self.unchanged
+        return self.written + self.unchanged + self.expired
 
     def fail(self, problem: Problem) -> None:
         """Count a file or line that was left out."""
@@ -52,6 +55,12 @@ class _Wanted:
     ref: Ref
     content_hash: bytes
     index_spec: str
+
+    def is_held(self, row: Row | None) -> bool:
+        """Whether writing it would change nothing. An expiry is kept to the second."""
+        if row is None or (row.content_hash, row.index_spec) != (self.content_hash, self.index_spec):
+            return False
+        return self.item.expires_at is None or abs(row.expires_at - self.item.expires_at) <= 2 * SECOND
 
 
 class Importer:
@@ -82,12 +91,13 @@ class Importer:
         changed = []
         for one, row in zip(wanted, rows, strict=True):
             outcome.namespaces.add(one.ref.namespace)
-            held = living(row, now)
-            if held is not None and (held.content_hash, held.index_spec) == (one.content_hash, one.index_spec):
+            if _expired(one.item, now):
+                outcome.expired += 1
+            elif one.is_held(living(row, now)):
                 outcome.unchanged += 1
             else:
                 changed.append(one)
-        await self._write(changed)
+        await self._write(changed, now)
         outcome.written += len(changed)
 
     def _wanted(self, item: Item | Problem, outcome: Imported) -> _Wanted | None:
@@ -96,16 +106,24 @@ class Importer:
             return None
         try:
             ref = checked_ref(self._tenant, item.namespace, item.key, self._limits)
-            return _Wanted(item, ref, content_hash(checked_value(item.value, self._limits)), checked_index(item.fields))
+            return _Wanted(item, ref, content_hash(checked_value(item.value, self._limits)), checked_index(item.index))
         except InvalidInput as error:
             outcome.fail(Problem(item.origin, str(error)))
             return None
 
-    async def _write(self, changed: list[_Wanted]) -> None:
-        puts = (Put(one.ref.namespace, one.ref.key, one.item.value, index=one.item.fields) for one in changed)
+    async def _write(self, changed: list[_Wanted], now: int) -> None:
+        puts = (Put(one.ref.namespace, one.ref.key, one.item.value, index=one.item.index, ttl=_ttl(one.item, now)) for one in changed)
         for result in await self._view.put_many(puts):
             if isinstance(result, SynclineError):
                 raise result
+
+
+def _expired(item: Item, now: int) -> bool:
+    return item.expires_at is not None and item.expires_at <= now
+
+
+def _ttl(item: Item, now: int) -> float | None:
+    return None if item.expires_at is None else (item.expires_at - now) / SECOND
 
 
 async def _next(items: Iterator[Item | Problem], count: int) -> list[Item | Problem]:

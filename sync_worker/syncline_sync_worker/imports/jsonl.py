@@ -1,17 +1,30 @@
-"""A line, a document: .jsonl files, read a line at a time, however long the file is."""
+"""A line, a document: .jsonl files, read a line at a time, however long the file is. Those that an export wrote say so first."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from syncline_contracts.errors import InvalidInput
 from syncline_contracts.identity import Namespace
+from syncline_store.exported import Exported, OtherVersion, is_header
 from syncline_sync_worker.imports.item import MAX_BYTES, Item, Problem, Unreadable
+
+ENVELOPE_BYTES = 100_000
+"""What an exported line may hold beside the value."""
 
 
 def read_jsonl(path: Path, namespace: Namespace, *, key_field: str, text_field: str | None) -> Iterator[Item | Problem]:
-    """Yield each line's object, or the problem with it under its number (``people.jsonl:12``). Empty lines are passed over."""
-    fields = None if text_field is None else (text_field,)
+    """Yield each line's object, or the problem with it under its number (``people.jsonl:12``). Empty lines are passed over.
+
+    An export's documents are what they were, wherever the file lies: namespace and fields are its own.
+    """
+
+    def plain(value: dict[str, Any], origin: str, size: int) -> Item:
+        index = None if text_field is None else (text_field,)
+        return Item(namespace, _key(value, key_field), _with_text(value, text_field), origin, index, size=size)
+
+    as_item = plain
     try:
         with path.open("rb") as file:
             for number, line in enumerate(_lines(file), start=1):
@@ -20,21 +33,33 @@ def read_jsonl(path: Path, namespace: Namespace, *, key_field: str, text_field: 
                 origin = f"{path}:{number}"
                 try:
                     value = _object(line)
-                    yield Item(namespace, _key(value, key_field), _with_text(value, text_field), origin, fields, len(line or b""))
-                except Unreadable as error:
+                    if number == 1 and is_header(value):
+                        as_item = _exported
+                    else:
+                        yield as_item(value, origin, len(line or b""))
+                except OtherVersion as error:
+                    yield Problem(origin, str(error))
+                    return
+                except (Unreadable, InvalidInput) as error:
                     yield Problem(origin, f"line {number}: {error}")
     except OSError as error:
         yield Problem(str(path), f"cannot be read: {error.strerror}")
 
 
+def _exported(value: dict[str, Any], origin: str, size: int) -> Item:
+    one = Exported.of(value)
+    return Item(one.namespace, one.key, one.value, origin, one.index, size=size, expires_at=one.expires_at)
+
+
 def _lines(file: IO[bytes]) -> Iterator[bytes | None]:
     """Yield lines; None for one that is too long, which is passed over without being held in memory."""
-    while line := file.readline(MAX_BYTES + 1):
-        if len(line) <= MAX_BYTES:
+    most = MAX_BYTES + ENVELOPE_BYTES
+    while line := file.readline(most + 1):
+        if len(line) <= most:
             yield line
             continue
         while line and not line.endswith(b"\n"):
-            line = file.readline(MAX_BYTES)
+            line = file.readline(most)
         yield None
 
 
