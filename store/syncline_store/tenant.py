@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from syncline_contracts.errors import InvalidQuery, SynclineError
+from syncline_contracts.errors import EmbedderUnavailable, IndexUnavailable, InvalidQuery, SynclineError
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Apart, Document, Write, living
 from syncline_store.engines.protocol import NamespaceSettings, Page
@@ -186,19 +186,28 @@ class TenantView:
         limit: int = 10,
         offset: int = 0,
         threshold: float | None = None,
+        fallback: bool = False,
     ) -> "Sequence[Hit]":
         """Documents at and below a prefix, nearest to the query first, as the source holds them now.
 
         With neither query nor vector: those that satisfy the filter, in no particular order. `threshold` is the least score
-        (cosine, 1 is equal). Raises InvalidQuery, InvalidFilter, InvalidDocument (the prefix), IndexUnavailable,
-        EmbedderUnavailable, StorageUnavailable.
+        (cosine, 1 is equal). With `fallback`, while index or embedder are out: those that satisfy the filter, whatever the query, read
+        from the source in (namespace, key) order, without scores.
+
+        Raises InvalidQuery, InvalidFilter, InvalidDocument (the prefix), IndexUnavailable, EmbedderUnavailable, StorageUnavailable.
         """
         below = checked_prefix(prefix, self._limits)
         with self._span("syncline.search"):
-            await self._open_index()
-            return await self._search().search(
-                self.tenant, below, query=query, vector=vector, filter=filter, limit=limit, offset=offset, threshold=threshold
-            )
+            try:
+                await self._open_index()
+                return await self._search().search(
+                    self.tenant, below, query=query, vector=vector, filter=filter, limit=limit, offset=offset, threshold=threshold
+                )
+            except (IndexUnavailable, EmbedderUnavailable):
+                if not fallback:
+                    raise
+                rows = self._listing(below, None).rows()
+                return await self._search().scan(rows, self.tenant, below, filter=filter, limit=limit, offset=offset)
 
     async def wait_until_indexed(self, ref: Ref | tuple[Prefix, str], revision: int, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a word of the public face
         """Return once the index holds the document, named by (namespace, key), at this revision or a later one; `timeout` is seconds.

@@ -274,3 +274,25 @@ async def test_without_an_index_documents_are_still_there() -> None:
             await acme.search(query="cat")
         with pytest.raises(IndexUnavailable):
             await acme.wait_until_indexed((NOTES, "n1"), 1, timeout=1)
+
+
+async def test_without_an_index_the_filter_may_decide_alone() -> None:
+    """What a search would find once the index is back: not another tenant's, nor what is kept out of it, expired or deleted."""
+    clock = ManualClock()
+    async with open_test_store(index="http://127.0.0.1:9", indexing="relay", clock=Clock(now=clock)) as store:
+        acme = store.tenant("acme")
+        for number in range(6):
+            await acme.put(NOTES, f"n{number}", {"text": "cat", "odd": number % 2 == 1})
+        await acme.put(NOTES, "n7", {"text": "cat", "odd": True}, index=False)
+        await acme.put(NOTES, "n8", {"text": "cat", "odd": True}, ttl=5)
+        await acme.put(("other",), "n9", {"text": "cat", "odd": True})
+        await acme.delete(NOTES, "n5")
+        await store.tenant("theirs").put(NOTES, "n1", {"text": "cat", "odd": True})
+        clock.forward(10)
+        hits = await acme.search(NOTES, query="cat", filter={"odd": True}, fallback=True)
+        assert [(hit.key, hit.score, hit.indexed_revision) for hit in hits] == [("n1", None, None), ("n3", None, None)]
+        assert keys(await acme.search(NOTES, query="cat", limit=2, offset=1, fallback=True)) == ["n1", "n2"]
+        with pytest.raises(InvalidQuery):
+            await acme.search(NOTES, query="cat", limit=0, fallback=True)
+        with pytest.raises(IndexUnavailable):
+            await acme.search(NOTES, filter={"odd": True})

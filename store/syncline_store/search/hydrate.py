@@ -60,12 +60,13 @@ class Hit:
     """A document that a search found, as the source holds it now. `score` is the best passage's (cosine), None without a query.
 
     `passage` is the text that matched best, `span` where it stands in the document's embedded text: (start, end) in characters.
-    `indexed_revision` is what the index knew; where `revision` is later, the score is the older text's, and both are None.
+    `indexed_revision` is what the index knew; where `revision` is later, the score is the older text's, and both are None. It is None
+    itself where the index was not asked, because it is out (`fallback`).
     """
 
     document: Document
     score: float | None
-    indexed_revision: int
+    indexed_revision: int | None
     passage: str | None
     span: tuple[int, int] | None
 

@@ -4,7 +4,7 @@ Whatever is found and cannot be given (a second passage, a deleted document) lea
 has seen, until the page is full or nothing is left.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +12,18 @@ from qdrant_client import models
 
 from syncline_contracts.identity import Namespace, Ref, point_id
 from syncline_store.directory import Directory
+from syncline_store.document import Row
 from syncline_store.embedding.cached import CachedEmbedder
+from syncline_store.filters import parse
 from syncline_store.index.index import Index
 from syncline_store.index.points import Field
 from syncline_store.index.state import Found
+from syncline_store.limits import checked_limit, checked_offset
 from syncline_store.parts import Parts
 from syncline_store.search.freshness import wait_until_indexed
 from syncline_store.search.hydrate import Dropped, Hit, Hydration, Reason
-from syncline_store.search.question import Question, asked
+from syncline_store.search.question import FARTHEST, MOST_HITS, Question, asked
+from syncline_store.search.scanning import scanned
 
 Report = Callable[[Sequence[Dropped]], Awaitable[None]]
 """Told of what was found and dropped, after the hits are ready: read-repair."""
@@ -73,6 +77,24 @@ class Search:
         if dropped and self._report is not None:
             await self._report(dropped)
         return hits[question.offset :]
+
+    async def scan(
+        self,
+        rows: AsyncIterator[Row],
+        tenant: str,
+        prefix: Namespace,
+        *,
+        filter: Mapping[str, Any] | None,  # noqa: A002 - the word of the public face
+        limit: int,
+        offset: int,
+    ) -> list[Hit]:
+        """The same by filter alone, from the living rows below the prefix. Raises InvalidQuery, InvalidFilter, StorageUnavailable."""
+        condition = parse(filter)
+        checked_limit(limit, MOST_HITS)
+        checked_offset(offset, FARTHEST)
+        if condition is not None:
+            await self._directory.refuse_undeclared(tenant, prefix, condition)
+        return await scanned(rows, self._directory, condition, limit=limit, offset=offset)
 
     async def wait_until_indexed(self, ref: Ref, revision: int, timeout: float) -> None:  # noqa: ASYNC109 - a word of the public face
         """Read your writes. Raises NotYetIndexed when `timeout` seconds are over, IndexUnavailable."""
