@@ -17,6 +17,7 @@ from syncline_contracts.revision import Clock
 from syncline_store.directory import Directory
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
+from syncline_store.health import Health, look
 from syncline_store.inline import InlineIndexing
 from syncline_store.limits import checked_tenant
 from syncline_store.parts import Parts, as_settings, open_parts
@@ -58,6 +59,13 @@ class Store:
         The store does so by itself, at an interval. Raises Unavailable of each part.
         """
         return 0 if self._inline is None else await self._inline.upkeep.sweep()
+
+    async def health(self, *, within: float = 5.0) -> Health:
+        """How storage and index answer, each within so many seconds: ``(await store.health()).status`` is healthy, degraded or unhealthy.
+
+        It asks and changes nothing, but that the index is opened if it was not yet. Raises nothing of theirs.
+        """
+        return await look(self.parts, within)
 
     async def aclose(self) -> None:
         """Finish what was written, then let go of files and connections. Closing twice does nothing."""
