@@ -1,7 +1,7 @@
 """Two workers on one server, and poison in their batches: any order, any number of times, one index."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -59,6 +59,20 @@ class Feed:
             await handle(handler, batch)
 
 
+async def overtaken(notes: ByUrl, process: QdrantProcess, key: str, newer: Callable[[], Awaitable[int]]) -> None:
+    """One worker's first request is held back by the server until another worker's newer revision has landed."""
+    await notes.put(key, "\n\n".join("older".ljust(60, "x") for _ in range(3)))
+    process.faults.add("held", "points/batch", count=1)
+    older = asyncio.create_task(handle(await worker(notes), (await events(notes))[-1:]))
+    async with asyncio.timeout(5):
+        while not process.faults.fired():  # noqa: ASYNC110 - a server tells nobody
+            await asyncio.sleep(0.005)
+    await newer()
+    await handle(await worker(notes), (await events(notes))[-1:])
+    process.faults.clear()
+    await older
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slow", [0.0, 0.4], ids=["as it is", "requests overtake one another"])
 async def test_events_out_of_order_and_many_times_by_two_workers_at_once(
@@ -77,6 +91,9 @@ async def test_events_out_of_order_and_many_times_by_two_workers_at_once(
                     await asyncio.sleep(feed.dice.random() * 0.02)
                 feed.written.set()
             process.faults.clear()
+            if slow:
+                await overtaken(notes, process, "changed", lambda: notes.put("changed", "newer"))
+                await overtaken(notes, process, "deleted", lambda: notes.delete("deleted"))
             await notes.judged()
 
 

@@ -125,7 +125,7 @@ class _Hurting:
             self._cut(scope)
         else:
             body = await Request(scope, receive).body()  # now: whoever sent it may be gone when its time has come
-            await asyncio.sleep(fault.delay)
+            await self._faults.delay(fault)
             await self._app({**scope, "fault": fault}, _again(body), send)
 
     def _drawn(self, scope: Scope) -> Fault | None:
@@ -151,7 +151,7 @@ def _rules(faults: Faults) -> Callable[[Request], Awaitable[Response]]:
         if request.method == "POST":
             faults.rules.append(Fault(**await body_of(request)))
         elif request.method == "DELETE":
-            faults.rules.clear()
+            faults.clear()
         return as_result([rule.told() for rule in faults.rules])
 
     return rules

@@ -1,5 +1,6 @@
 """Faults on demand: which request is hurt, how, and how often."""
 
+import asyncio
 import random
 import re
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,8 @@ class Kind(StrEnum):
     """It is answered with an error and nothing is applied."""
     SLOW = "slow"
     """It is applied and answered, `delay` seconds later, also when the client has gone."""
+    HELD = "held"
+    """It is applied and answered once the rules are cleared, also when the client has gone."""
     LOST = "lost"
     """An update is acknowledged, and nothing is applied."""
     CUT = "cut"
@@ -71,6 +74,17 @@ class Faults:
 
     def __init__(self) -> None:
         self.rules: list[Fault] = []
+        self._cleared = asyncio.Event()
+
+    def clear(self) -> None:
+        """All is well again, and what was held goes on."""
+        self.rules.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
+
+    async def delay(self, fault: Fault) -> None:
+        """Until this request's time has come."""
+        await (self._cleared.wait() if fault.kind is Kind.HELD else asyncio.sleep(fault.delay))
 
     def draw(self, request: str, key: str | None) -> Fault | None:
         """What hurts this request."""
