@@ -111,6 +111,10 @@ class DriftReport(BaseModel):
     """Source heads that were compared, tombstones included."""
     points: int
     """Index points that were compared."""
+    model: str = ""
+    """The embedding model that the index is compared by."""
+    collection: str = ""
+    """The collection that was compared, by its own name."""
     sampled: int = 0
     """Vectors that were recomputed and compared."""
     young: int = 0

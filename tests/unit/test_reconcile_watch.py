@@ -191,10 +191,25 @@ async def test_reports_tell_what_is_new_what_persists_and_what_was_resolved(side
         ["n2"],
     ]
     other = [kept async for kept in reports.newest() if kept.scope["tenant"] == "acme"]
-    with pytest.raises(InvalidInput, match="different scopes"):
+    with pytest.raises(InvalidInput, match=r"different scopes \(tenant: None, acme\)"):
         await reports.compare(newer, other[0])
     with pytest.raises(InvalidInput, match="no report"):
         await reports.find("nosuch")
+
+
+async def test_reports_of_another_models_index_are_not_compared_with_this_ones(sides: TwoSides) -> None:
+    """While a model is migrated both collections are checked in turn, and what one lacks says nothing of the other."""
+    await in_step(sides)
+    reports, report = Reports(sides.engine.audit), await sides.reconciler().check()
+    assert (report.model, report.collection) == (sides.index.model, sides.index.collection)
+    first = await reports.keep(report, Scope(), at=sides.clock.now())
+    following = report.model_copy(update={"model": "another", "collection": "test-another"})
+    await reports.keep(following, Scope(), at=sides.clock.now() + 1)
+    of_next = await reports.find("latest")
+    assert of_next.index == ("another", "test-another")
+    assert await reports.before(of_next) is None
+    with pytest.raises(InvalidInput, match="different indexes .test-another of the model another"):
+        await reports.compare(of_next, await reports.find(first))
 
 
 async def test_a_report_of_many_findings_is_kept_in_pages(sides: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:

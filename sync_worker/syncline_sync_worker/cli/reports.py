@@ -1,5 +1,6 @@
 """``syncline reconcile report``: what past runs found."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker.cli.command import command, epilog
 from syncline_sync_worker.cli.drift import show_findings, show_kinds
 from syncline_sync_worker.cli.output import table
+from syncline_sync_worker.cli.place import show_namespace
 from syncline_sync_worker.cli.running import FINE, Session
 from syncline_sync_worker.cli.safe import safe
 from syncline_sync_worker.cli.times import show_time
@@ -47,10 +49,18 @@ async def list_reports(session: Session, *, limit: Limit = 20) -> int:
                 break
 
     def out(console: Console) -> None:
-        rows = table("report", "when", "verdict", "drift", "documents", "who", right=("documents",))
+        rows = table("report", "when", "verdict", "drift", "documents", "index", "who", right=("documents",))
         for kept in found[:limit]:
             drift = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kept.counts["by_kind"].items()))
-            rows.add_row(kept.id[:SHORT], show_time(kept.at), kept.verdict, drift, f"{kept.counts['documents']:,}", safe(kept.who))
+            rows.add_row(
+                kept.id[:SHORT],
+                show_time(kept.at),
+                kept.verdict,
+                drift,
+                f"{kept.counts['documents']:,}",
+                safe(kept.index[1] or ""),
+                safe(kept.who),
+            )
         console.print(rows if found else "[dim]no run has left a report yet[/]")
 
     session.output.result({"reports": [kept.data for kept in found[:limit]], "more": len(found) > limit}, out)
@@ -66,6 +76,9 @@ async def show(session: Session, which: Which = "latest") -> int:
 
     def out(console: Console) -> None:
         console.print(f"[bold]{kept.id}[/] {show_time(kept.at)}, {kept.counts['documents']:,} documents: {kept.verdict}")
+        model, collection = kept.index
+        if collection is not None:
+            console.print(f"[dim]the collection {safe(collection)} of the model {safe(model or '')}{safe(_said(kept.scope))}[/]")
         if kept.counts["refused"] is not None:
             console.print(f"[bold red]refused:[/] {safe(kept.counts['refused'])}")
         if findings:
@@ -78,13 +91,13 @@ async def show(session: Session, which: Which = "latest") -> int:
 
 
 async def compare(session: Session, which: Which = "latest", *, other: With = None) -> int:
-    """Tell what is new in a report, what persists and what was resolved since an older one of the same scope."""
+    """Tell what is new in a report, what persists and what was resolved since an older one of the same scope and index."""
     async with session.open() as app:
         reports = _reports(app)
         newer = await reports.find(which)
         older = await reports.before(newer) if other is None else await reports.find(other)
         if older is None:
-            raise InvalidInput("ID", f"there is no report of the same scope before {newer.id[:SHORT]}")
+            raise InvalidInput("ID", f"there is no report of the same scope and index before {newer.id[:SHORT]}")
         difference = await reports.compare(newer, older)
     parts = {"new": difference.new, "persisting": difference.persisting, "resolved": difference.resolved}
 
@@ -98,6 +111,14 @@ async def compare(session: Session, which: Which = "latest", *, other: With = No
     data: dict[str, Any] = {name: _data(list(findings)) for name, findings in parts.items()}
     session.output.result({"newer": newer.data, "older": older.data} | data, out)
     return FINE
+
+
+def _said(scope: Mapping[str, Any]) -> str:
+    """What of a scope is not everything."""
+    said = [f"tenant {scope['tenant']}"] if scope.get("tenant") is not None else []
+    said += [f"namespace {show_namespace(tuple(scope['namespace']))}"] if scope.get("namespace") else []
+    said += [f"part {scope['part']}/{scope['parts']}"] if scope.get("parts", 1) != 1 else []
+    return f" ({', '.join(said)} only)" if said else ""
 
 
 def _reports(app: "App") -> "Reports":

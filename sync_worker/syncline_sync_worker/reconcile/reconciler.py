@@ -98,6 +98,12 @@ class Reconciler:
         `rate`: documents a second at most. With a `checkpoint` the walk goes on where one that was killed has been. An outage is not
         raised but reported: the verdict is then `could_not_tell`. Raises InvalidInput for a checkpoint of another check.
         """
+        report = await self._checked(scope, sample=sample, progress=progress, rate=rate, checkpoint=checkpoint)
+        return report.model_copy(update={"model": self._index.model, "collection": self._index.collection})
+
+    async def _checked(
+        self, scope: Scope, *, sample: float, progress: ProgressCallback, rate: float | None, checkpoint: Checkpoint | None
+    ) -> DriftReport:
         tally = Tally(self._settings.max_findings, started_at=self._clock.now())
         try:
             source = await self._engine.identity()

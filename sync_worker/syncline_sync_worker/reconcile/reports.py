@@ -42,8 +42,34 @@ class Kept:
             name: self.counts.get(name) for name in ("by_kind", *_COUNTS)
         }
 
+    @property
+    def index(self) -> tuple[str | None, str | None]:
+        """What was compared with the source: the model and the collection. None where an older version of Syncline did not say."""
+        return self.counts.get("model"), self.counts.get("collection")
 
-_COUNTS = ("documents", "points", "sampled", "young", "unlisted", "unnamed", "repaired", "refused", "started_at", "seconds")
+    def apart(self, other: "Kept") -> str | None:
+        """Why the two cannot be compared: what one did not look at would seem resolved. None where they can."""
+        if self.scope != other.scope:
+            return f"of different scopes ({_differing(self.scope, other.scope)})"
+        if self.index != other.index:
+            return f"of different indexes ({_named(self.index)}; {_named(other.index)})"
+        return None
+
+
+_COUNTS = (
+    "model",
+    "collection",
+    "documents",
+    "points",
+    "sampled",
+    "young",
+    "unlisted",
+    "unnamed",
+    "repaired",
+    "refused",
+    "started_at",
+    "seconds",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +117,9 @@ class Reports:
         raise InvalidInput("report", f"there is no report {which!r}: `syncline reconcile report list` names those that are kept")
 
     async def before(self, kept: Kept) -> Kept | None:
-        """The one before it of the same scope."""
+        """The one before it of the same scope and index."""
         async for other in self.newest():
-            if (other.at, other.id) != (kept.at, kept.id) and other.at <= kept.at and other.scope == kept.scope:
+            if (other.at, other.id) != (kept.at, kept.id) and other.at <= kept.at and kept.apart(other) is None:
                 return other
         return None
 
@@ -104,9 +130,9 @@ class Reports:
         return [Finding.model_validate(finding) for page in pages for finding in page[_FINDINGS]]
 
     async def compare(self, newer: Kept, older: Kept) -> Difference:
-        """Raises InvalidInput where they are not of the same scope: what one did not look at would seem resolved."""
-        if newer.scope != older.scope:
-            raise InvalidInput("report", f"{newer.id[:8]} and {older.id[:8]} are of different scopes, and cannot be compared")
+        """Raises InvalidInput where they are not of the same scope and index."""
+        if (why := newer.apart(older)) is not None:
+            raise InvalidInput("report", f"{newer.id[:8]} and {older.id[:8]} are {why}, and cannot be compared")
         now = {(finding.document, finding.kind): finding for finding in await self.findings(newer)}
         then = {(finding.document, finding.kind): finding for finding in await self.findings(older)}
         return Difference(
@@ -128,6 +154,15 @@ class Reports:
 def scope_data(scope: Scope) -> dict[str, Any]:
     """A scope as JSON keeps it."""
     return {**asdict(scope), "namespace": list(scope.namespace)}
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {one.get(name)}, {other.get(name)}" for name in one if one.get(name) != other.get(name))
+
+
+def _named(index: tuple[str | None, str | None]) -> str:
+    model, collection = index
+    return f"{collection or 'unknown'} of the model {model or 'unknown'}"
 
 
 def _kept(record: AuditRecord) -> Kept:
