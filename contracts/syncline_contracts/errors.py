@@ -16,6 +16,7 @@ SynclineError
 │   ├── IndexUnavailable
 │   ├── EmbedderUnavailable
 │   └── TransportUnavailable
+├── RateLimited                   the tenant asks for more than its share: try again when it says, nothing was done
 ├── WriteOutcomeUnknown           the write may or may not have landed; repeating it is harmless
 ├── NotYetIndexed                 the document is stored, the index does not hold it yet
 ├── DocumentRefused               this document cannot be indexed as it is
@@ -101,6 +102,15 @@ class EmbedderUnavailable(Unavailable):
 
 class TransportUnavailable(Unavailable):
     """The event transport does not take events."""
+
+
+class RateLimited(SynclineError):
+    """A tenant asks for more than it may. Nothing was done."""
+
+    def __init__(self, problem: str, *, retry_after: float) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+        """Seconds until there is room again."""
 
 
 class WriteOutcomeUnknown(SynclineError):

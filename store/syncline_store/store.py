@@ -21,6 +21,7 @@ from syncline_store.health import Health, look
 from syncline_store.inline import InlineIndexing
 from syncline_store.limits import checked_tenant
 from syncline_store.parts import Parts, as_settings, open_parts
+from syncline_store.rates import Rates
 from syncline_store.settings import StoreSettings
 from syncline_store.tenant import TenantView
 from syncline_store.writing import Writer
@@ -39,12 +40,13 @@ class Store:
         self._writer = Writer(parts.engine, self._directory, parts.clock, settings)
         self._inline = InlineIndexing(parts) if settings.inline else None
         self._search: Search | None = None
+        self._rates = Rates(settings.rates)
         self._closed = False
 
     def tenant(self, tenant: str) -> TenantView:
         """A view that sees this tenant's documents only. Raises InvalidDocument for what is no tenant's name."""
         name = checked_tenant(tenant, self.parts.settings.limits)
-        return TenantView(name, self.parts, self._writer, self._inline, self._searching)
+        return TenantView(name, self.parts, self._writer, self._inline, self._rates, self._searching)
 
     async def catch_up(self) -> int:
         """Index now what inline indexing left behind; how many events there were. 0 where relay and worker index.

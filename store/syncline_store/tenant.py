@@ -30,6 +30,7 @@ from syncline_store.limits import (
 from syncline_store.listing import Cursor, Listing
 from syncline_store.namespace_settings import wanted_settings
 from syncline_store.parts import Parts
+from syncline_store.rates import SEARCHES, WRITES, Rates
 from syncline_store.tracing import span
 from syncline_store.writing import Draft, Writer
 
@@ -68,6 +69,7 @@ class TenantView:
     _parts: Parts = field(repr=False)
     _writer: Writer = field(repr=False)
     _inline: InlineIndexing | None = field(repr=False)
+    _rates: Rates = field(repr=False)
     _search: Callable[[], "Search"] = field(repr=False)
 
     # ------------------------------------------------------------------ writing
@@ -197,6 +199,7 @@ class TenantView:
         Raises InvalidQuery, InvalidFilter, InvalidDocument (the prefix), IndexUnavailable, EmbedderUnavailable, StorageUnavailable.
         """
         below = checked_prefix(prefix, self._limits)
+        self._rates.take(self.tenant, SEARCHES)
         with self._span("syncline.search"):
             try:
                 await self._open_index()
@@ -264,6 +267,7 @@ class TenantView:
         return span(name, tenant=self.tenant)
 
     async def _write(self, operation: str, draft: Draft) -> int:
+        self._rates.take(self.tenant, WRITES)
         with self._span(operation):
             await self._open_inline()
             (write,) = await self._writer.prepare([draft])
@@ -290,6 +294,7 @@ class TenantView:
 
     def _draft_or_error(self, put: Put) -> Draft | SynclineError:
         try:
+            self._rates.take(self.tenant, WRITES)
             return self._draft(put)
         except SynclineError as error:
             return error

@@ -8,6 +8,7 @@ from syncline_store.settings.store import (
     GroupSettings,
     IndexingSettings,
     LimitSettings,
+    RateSettings,
     StoreSettings,
     store_settings,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "IndexingSettings",
     "LimitSettings",
     "NextSettings",
+    "RateSettings",
     "ReplicationSettings",
     "Seconds",
     "Settings",

@@ -26,6 +26,13 @@ class LimitSettings(Settings):
     """Objects and lists inside each other, the value itself included."""
 
 
+class RateSettings(Settings):
+    """What one tenant may ask of one process in a second; no limit unless said."""
+
+    writes: Count | None = None
+    searches: Count | None = None
+
+
 class GroupSettings(Settings):
     """How much of what arrives while a write is in flight goes together into the next one."""
 
@@ -62,6 +69,8 @@ class StoreSettings(Settings):
     index: str = "path:./syncline-data/index"
     """``path:FOLDER`` (in this process), ``:memory:``, or a Qdrant server's ``http(s)://host:6333``."""
     index_api_key: SecretStr | None = None
+    index_grpc_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """The server's gRPC port, usually 6334: points are read and written in bulk over it, everything else over REST."""
     collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")] = "syncline"
     indexing: Literal["inline", "relay"] | None = None
     """Who indexes: the put itself, or relay and worker. None: inline where the index is local."""
@@ -84,6 +93,8 @@ class StoreSettings(Settings):
     read_ahead: Count = 500
     """Rows that a listing reads at a time."""
     limits: LimitSettings = LimitSettings()
+    rates: RateSettings = RateSettings()
+    """What each tenant may ask of this process in a second: whoever asks for more is told when to try again."""
     group_commit: GroupSettings = GroupSettings()
     inline_indexing: GroupSettings = GroupSettings(max_bytes=4_000_000)
     """How many puts share a batch when they index inline."""
