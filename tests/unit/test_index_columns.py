@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from qdrant_client import models
 
 from syncline_contracts.identity import Ref, namespace_prefixes
 from syncline_store.index.columns import hash_bytes
@@ -55,13 +54,9 @@ MAY_LACK = st.builds(
 )
 
 
-def record(payload: dict[str, Any] | None) -> models.Record:
-    return models.Record.model_construct(id="x", payload=payload)
-
-
 @given(payloads=st.lists(PAYLOADS | MAY_LACK | st.just(RIGHT), max_size=5))
 def test_a_block_reads_as_its_points_do(payloads: list[dict[str, Any]]) -> None:
-    packed = pack([record(payload) for payload in payloads])
+    packed = pack([("x", payload) for payload in payloads])
     assert len(packed) == len(packed.refs) == len(packed.models) == len(payloads)
     for place, payload in enumerate(payloads):
         point = state(payload)
@@ -77,7 +72,7 @@ def test_a_block_reads_as_its_points_do(payloads: list[dict[str, Any]]) -> None:
 
 
 def test_a_point_without_a_payload_is_nobodys() -> None:
-    packed = pack([record(None), record(dict(RIGHT))])
+    packed = pack([("x", None), ("x", dict(RIGHT))])
     assert packed.refs[:] == [None, REF]
     assert packed.revisions.tolist() == [-1, RIGHT["revision"]]
     assert packed.documents[0].tolist() == [0, 0]
@@ -86,5 +81,5 @@ def test_a_point_without_a_payload_is_nobodys() -> None:
 
 
 def test_numbers_beyond_all_bounds_are_kept_within() -> None:
-    packed = pack([record({**RIGHT, Field.REVISION.value: 2**80, Field.PASSAGE.value: -(2**40), Field.SEGMENT.value: 2**20})])
+    packed = pack([("x", {**RIGHT, Field.REVISION.value: 2**80, Field.PASSAGE.value: -(2**40), Field.SEGMENT.value: 2**20})])
     assert (packed.revisions[0], packed.passage[0], packed.segments[0]) == (2**63 - 1, -(2**31), 2**15 - 1)

@@ -2,14 +2,17 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.identity import SEGMENTS, Ref
+from syncline_store.ahead import ahead
 from syncline_store.index import columns
 from syncline_store.index.client import Client
 from syncline_store.index.columns import MARKS
@@ -20,7 +23,11 @@ from syncline_store.index.state import NO_REVISION, REF, STATE
 __all__ = ["MARKS", "IndexPoints", "document_of", "pack", "scan"]
 
 _MODEL = Field.MODEL.value
-_COLUMNS = [*STATE, *REF, Field.SEGMENT]
+_COLUMNS = [field.value for field in (*STATE, *REF, Field.SEGMENT) if field is not Field.TEXT_HASH]  # that is not compared
+
+Offset = models.ExtendedPointId | None
+Point = tuple[models.ExtendedPointId, Mapping[str, Any] | None]
+"""A point's id and its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +58,51 @@ async def scan(client: Client, collection: str, first: int, last: int, block: in
     """The points of the segments first..last (inclusive); all of them, even those that name no segment, for 0..4095."""
     everything = first <= 0 and last >= SEGMENTS - 1
     where = None if everything else models.Filter(must=[within(Field.SEGMENT, gte=first, lte=last)])
-    after: models.ExtendedPointId | None = None
+    async with aclosing(ahead(_pages(client, collection, where, block))) as pages:
+        async for points in pages:
+            if points:
+                yield await asyncio.to_thread(pack, points)  # thousands of payloads: not on the event loop
+
+
+async def _pages(client: Client, collection: str, where: models.Filter | None, block: int) -> AsyncGenerator[Sequence[Point], None]:
+    read = _records if client.local else _json
+    after: Offset = None
     while True:
-
-        async def page(
-            qdrant: AsyncQdrantClient, after: models.ExtendedPointId | None = after
-        ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
-            return await qdrant.scroll(collection, where, limit=block, offset=after, with_payload=list(_COLUMNS))
-
-        records, after = await client.call(page)
-        if records:
-            yield await asyncio.to_thread(pack, records)  # thousands of payloads: not on the event loop
+        points, after = await client.call(lambda qdrant, after=after: read(qdrant, collection, where, block, after))  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
+        yield points
         if after is None:
             return
 
 
-def pack(records: Sequence[models.Record]) -> IndexPoints:
-    """Turn records into columns."""
-    payloads = [record.payload or {} for record in records]
+async def _records(
+    qdrant: AsyncQdrantClient, collection: str, where: models.Filter | None, block: int, after: Offset
+) -> tuple[Sequence[Point], Offset]:
+    """A page of local mode."""
+    records, after = await qdrant.scroll(collection, where, limit=block, offset=after, with_payload=_COLUMNS)
+    return [(record.id, record.payload) for record in records], after
+
+
+async def _json(
+    qdrant: AsyncQdrantClient, collection: str, where: models.Filter | None, block: int, after: Offset
+) -> tuple[Sequence[Point], Offset]:
+    """A page of a server, by the client's own request. Its models would cost as much as all else together, and are not looked at."""
+    asked = {"limit": block, "offset": after, "with_payload": _COLUMNS, "with_vector": False}
+    answer = await qdrant.http.client.request(
+        type_=dict[str, Any],
+        method="POST",
+        url="/collections/{collection_name}/points/scroll",
+        path_params={"collection_name": collection},
+        json=asked if where is None else asked | {"filter": where.model_dump(mode="json", exclude_none=True)},
+    )
+    found = answer["result"]
+    return [(point["id"], point.get("payload")) for point in found["points"]], found.get("next_page_offset")
+
+
+def pack(points: Sequence[Point]) -> IndexPoints:
+    """Turn ids and payloads into columns."""
+    payloads = [payload or {} for _, payload in points]
     return IndexPoints(
-        ids=[str(record.id) for record in records],
+        ids=[str(point) for point, _ in points],
         refs=columns.Refs(payloads),
         models=[str(payload.get(_MODEL, "")) for payload in payloads],
         documents=columns.documents(payloads),

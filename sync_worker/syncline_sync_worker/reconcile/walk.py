@@ -1,13 +1,15 @@
-"""The first look: both sides range by range, one range in memory at a time."""
+"""The first look: both sides range by range, one range in memory at a time, and the source's side of the next."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
 
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import Clock
+from syncline_store.ahead import ahead
 from syncline_store.engines.protocol import Engine, Heads
 from syncline_store.index.index import Index
 from syncline_store.index.scan import IndexPoints
@@ -40,6 +42,15 @@ class Compared:
         return [self.sides.heads.refs[row] for row in chosen.tolist()]
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The source's side of a range. The horizon is the older."""
+
+    segments: range
+    horizon: Horizon
+    heads: Heads
+
+
 async def walk(
     engine: Engine,
     index: Index,
@@ -59,15 +70,26 @@ async def walk(
     documents = max(await engine.documents.estimate(), await index.count())
     left = scope.segments if begin is None else range(begin, scope.segments.stop)
     ranges = list(cut(left, documents, per_range))
-    for number, segments in enumerate(ranges, 1):
+    number = 0
+    async with aclosing(ahead(_sources(engine, clock, scope, ranges, settle=settle, unhandled=unhandled))) as sources:
+        async for source in sources:
+            number += 1
+            points = await _points(index, source.segments, scope)
+            sides = Sides(source.heads, points, index.model, clock.now())
+            # sorts tens of thousands of ids: not on the event loop
+            differences = await asyncio.to_thread(compare, sides.heads, points, model=index.model, now=sides.now, overdue=overdue)
+            differences = differences.only(scope.meant(differences.since))
+            yield Compared(number, len(ranges), source.segments, sides, differences, source.horizon)
+
+
+async def _sources(
+    engine: Engine, clock: Clock, scope: Scope, ranges: Sequence[range], *, settle: int, unhandled: Unhandled
+) -> AsyncGenerator[Source, None]:
+    """Each read while the index's points of the range before are."""
+    for segments in ranges:
         horizon = await read_horizon(engine, clock, settle, unhandled)
         heads = await _heads(engine, segments, scope)
-        points = await _points(index, segments, scope)
-        sides = Sides(heads, points, index.model, clock.now())
-        # sorts tens of thousands of ids: not on the event loop
-        differences = await asyncio.to_thread(compare, heads, points, model=index.model, now=sides.now, overdue=overdue)
-        differences = differences.only(scope.meant(differences.since))
-        yield Compared(number, len(ranges), segments, sides, differences, horizon)
+        yield Source(segments, horizon, heads)
 
 
 async def _heads(engine: Engine, segments: range, scope: Scope) -> Heads:
