@@ -25,6 +25,9 @@ _IS_ESCAPED = re.compile("\x02[\x03-\x05]")
 DOCUMENTS = uuid.UUID("6a1f6b43-3f0e-5d0e-9a58-5c1d6f2f7a10")
 """The namespace (RFC 9562) of the documents' ids."""
 
+SYSTEM_TENANT = "@syncline"
+"""Whose documents are Syncline's own (the canary's probes). No app can be this tenant, so that none reads them."""
+
 Namespace = tuple[str, ...]
 
 

@@ -13,6 +13,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from syncline_contracts.errors import InvalidDocument
+from syncline_contracts.identity import SYSTEM_TENANT
 from syncline_contracts.revision import Clock
 from syncline_store.directory import Directory
 from syncline_store.embedding.protocol import Embedder
@@ -22,7 +24,7 @@ from syncline_store.inline import InlineIndexing
 from syncline_store.limits import checked_tenant
 from syncline_store.parts import Parts, as_settings, open_parts
 from syncline_store.rates import Rates
-from syncline_store.settings import StoreSettings
+from syncline_store.settings import RateSettings, StoreSettings
 from syncline_store.tenant import TenantView
 from syncline_store.writing import Writer
 
@@ -45,8 +47,16 @@ class Store:
 
     def tenant(self, tenant: str) -> TenantView:
         """A view that sees this tenant's documents only. Raises InvalidDocument for what is no tenant's name."""
-        name = checked_tenant(tenant, self.parts.settings.limits)
-        return TenantView(name, self.parts, self._writer, self._inline, self._rates, self._searching)
+        if tenant == SYSTEM_TENANT:
+            raise InvalidDocument("tenant", f"{SYSTEM_TENANT!r} is Syncline's own: name another")
+        return self._view(checked_tenant(tenant, self.parts.settings.limits), self._rates)
+
+    def system(self) -> TenantView:
+        """The view of Syncline's own documents, which no tenant sees. For Syncline's processes, not for apps."""
+        return self._view(SYSTEM_TENANT, Rates(RateSettings()))
+
+    def _view(self, tenant: str, rates: Rates) -> TenantView:
+        return TenantView(tenant, self.parts, self._writer, self._inline, rates, self._searching)
 
     async def catch_up(self) -> int:
         """Index now what inline indexing left behind; how many events there were. 0 where relay and worker index.
