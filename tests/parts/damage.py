@@ -4,6 +4,8 @@ Every function takes the raw client, the collection's name, and the document; it
 """
 
 import random
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
@@ -83,6 +85,25 @@ class Damage:
         """A passage beyond those that the head counts, shaped like the head."""
         (record,) = await self.snapshot(ref)
         await self._put(point_id(ref.document, passage), record.vector, {**(record.payload or {}), "passage": passage, **changed})
+
+    async def double(self, ref: Ref, passage: int = 0) -> str:
+        """A passage's point once more, under an id that is nobody's; gives the id."""
+        (record,) = await self._raw.retrieve(self._collection, [point_id(ref.document, passage)], with_vectors=True)
+        stray = str(uuid.uuid4())
+        await self._put(stray, record.vector, record.payload or {})
+        return stray
+
+    async def remove(self, points: Sequence[str]) -> None:
+        """As an operator does by hand."""
+        await self._raw.delete(self._collection, points_selector=list(points))
+
+    async def living(self, ref: Ref) -> dict[str, tuple[dict[str, Any], Any]]:
+        """All points that say they are the document's and no tombstone: id -> (payload, vector)."""
+        said = {"document": str(ref.document), "mark": "live"}
+        own = models.Filter(must=[models.FieldCondition(key=name, match=models.MatchValue(value=value)) for name, value in said.items()])
+        page, more = await self._raw.scroll(self._collection, own, limit=100, with_payload=True, with_vectors=True)
+        assert more is None
+        return {str(record.id): (record.payload or {}, record.vector) for record in page}
 
     async def _put(self, point: str, vector: Any, payload: dict[str, Any]) -> None:
         await self._raw.upsert(self._collection, [models.PointStruct(id=point, vector=vector or {}, payload=payload)])
