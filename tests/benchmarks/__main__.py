@@ -9,7 +9,8 @@ import pytest
 from tests.parts.servers.process import NoServerError
 
 PARTS = ("puts", "pipeline", "handler", "reconcile", "cql", "kafka")
-"""The last two on real servers, which they start; by name there are also `searchable`, `searchable_stack` and `tracing`."""
+"""The last two on real servers, which they start; by name there are also `searchable`, `searchable_stack`, `tracing` and
+`reconcile_million`, which takes ten minutes."""
 
 
 def main(names: list[str]) -> None:

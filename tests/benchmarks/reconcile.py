@@ -9,6 +9,7 @@ from typing import Any
 
 from syncline_contracts.drift import Verdict
 from syncline_store.index.index import Index
+from syncline_store.index.scan import COLUMNS as PAYLOAD
 from syncline_store.parts import Parts, open_parts
 from syncline_store.settings import store_settings
 from syncline_store.store import Store
@@ -24,21 +25,6 @@ DOCUMENTS = 10_000
 ROUNDS = 5
 PAGE = 10_000
 COLUMNS = "document, content_hash, revision, expires_at, deleted, index_spec, tenant, namespace, key"
-PAYLOAD = [
-    "document",
-    "passage",
-    "revision",
-    "content_hash",
-    "text_hash",
-    "model",
-    "passages",
-    "expires_at",
-    "mark",
-    "tenant",
-    "namespaces",
-    "key",
-    "segment",
-]
 
 
 async def fill(parts: Parts) -> None:

@@ -20,10 +20,11 @@ from syncline_store.index.points import Field
 from syncline_store.index.request import within
 from syncline_store.index.state import NO_REVISION, REF, STATE
 
-__all__ = ["MARKS", "IndexPoints", "document_of", "pack", "scan"]
+__all__ = ["COLUMNS", "MARKS", "IndexPoints", "document_of", "pack", "scan"]
 
 _MODEL = Field.MODEL.value
-_COLUMNS = [field.value for field in (*STATE, *REF, Field.SEGMENT) if field is not Field.TEXT_HASH]  # that is not compared
+COLUMNS = [field.value for field in (*STATE, *REF, Field.SEGMENT) if field is not Field.TEXT_HASH]
+"""What is read of each payload. The text's hash is not compared."""
 
 Offset = models.ExtendedPointId | None
 Point = tuple[models.ExtendedPointId, Mapping[str, Any] | None]
@@ -78,7 +79,7 @@ async def _records(
     qdrant: AsyncQdrantClient, collection: str, where: models.Filter | None, block: int, after: Offset
 ) -> tuple[Sequence[Point], Offset]:
     """A page of local mode."""
-    records, after = await qdrant.scroll(collection, where, limit=block, offset=after, with_payload=_COLUMNS)
+    records, after = await qdrant.scroll(collection, where, limit=block, offset=after, with_payload=COLUMNS)
     return [(record.id, record.payload) for record in records], after
 
 
@@ -86,7 +87,7 @@ async def _json(
     qdrant: AsyncQdrantClient, collection: str, where: models.Filter | None, block: int, after: Offset
 ) -> tuple[Sequence[Point], Offset]:
     """A page of a server, by the client's own request. Its models would cost as much as all else together, and are not looked at."""
-    asked = {"limit": block, "offset": after, "with_payload": _COLUMNS, "with_vector": False}
+    asked = {"limit": block, "offset": after, "with_payload": COLUMNS, "with_vector": False}
     answer = await qdrant.http.client.request(
         type_=dict[str, Any],
         method="POST",
