@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from syncline_contracts.event import ChangeEvent
 from syncline_contracts.identity import Namespace, Ref
@@ -25,6 +25,7 @@ EACH = "[]"
 """Behind a name in a path: each element of the list there."""
 
 
+_DECODER = json.JSONDecoder()
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -75,9 +76,11 @@ class Write:
         return self.event.revision
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A document's row as the storage holds it, tombstones included. Times are µs since 1970."""
+class Row(NamedTuple):
+    """A document's row as the storage holds it, tombstones included. Times are µs since 1970.
+
+    A tuple, since every read makes one: half the time of a frozen dataclass.
+    """
 
     ref: Ref
     revision: int
@@ -115,17 +118,19 @@ class Document:
     @classmethod
     def of(cls, row: Row) -> "Document":
         """Read a living row. The row must hold a value."""
-        if row.value is None:
-            raise ValueError(f"{row.ref} is a tombstone")
-        return cls(
-            namespace=row.ref.namespace,
-            key=row.ref.key,
-            value=json.loads(row.value),
-            revision=row.revision,
-            created_at=moment(row.created_at),
-            updated_at=moment(row.updated_at),
-            expires_at=None if row.expires_at == NEVER else moment(row.expires_at),
-        )
+        ref, revision, text, _, _, _, _, expires_at, created_at, updated_at = row
+        if text is None:
+            raise ValueError(f"{ref} is a tombstone")
+        created = moment(created_at)
+        updated = created if updated_at == created_at else moment(updated_at)
+        expires = None if expires_at == NEVER else moment(expires_at)
+        return cls(ref.namespace, ref.key, _read(text), revision, created, updated, expires)
+
+
+def _read(text: str) -> dict[str, Any]:
+    """What `canonical` wrote: nothing stands around it, which `json.loads` would look for."""
+    value: dict[str, Any] = _DECODER.raw_decode(text)[0]
+    return value
 
 
 def moment(microseconds: int) -> datetime:

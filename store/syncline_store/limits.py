@@ -22,6 +22,8 @@ MAX_TTL = 630_720_000
 
 MOST_PATHS = 100
 """Of one document's or one namespace's texts."""
+_SEQUENCES = (tuple, list, Sequence)
+"""The usual ones first: asking an abstract class takes longer than the rest of a check."""
 _POSITION = re.compile(r"\[(\d+|\*)?\]$")
 _PLACES = re.compile(r"(\[(-?\d+|\*)?\])+$")
 """What may stand behind a name where texts are embedded apart."""
@@ -134,7 +136,7 @@ def checked_offset(offset: int, most: int) -> int:
 
 
 def _checked_parts(parts: Sequence[str], limits: LimitSettings) -> Namespace:
-    if isinstance(parts, str) or not isinstance(parts, Sequence):
+    if isinstance(parts, str) or not isinstance(parts, _SEQUENCES):
         raise InvalidDocument("namespace", f"must be a tuple of strings, not {_name(parts)}: ('users', 'u1')")
     if len(parts) > limits.namespace_parts:
         raise InvalidDocument("namespace", f"has {len(parts)} parts, {limits.namespace_parts} at most")
@@ -144,6 +146,8 @@ def _checked_parts(parts: Sequence[str], limits: LimitSettings) -> Namespace:
 
 
 def _check_text(field: str, text: object, most: int) -> None:
+    if type(text) is str and text.isascii() and 0 < len(text) <= most and "\0" not in text:
+        return  # as nearly all are: every read and write passes by here
     if not isinstance(text, str):
         raise InvalidDocument(field, f"must be a string, not {_name(text)}")
     if not text:

@@ -20,7 +20,7 @@ from tests.parts.servers import cql
 
 TENANT = "bench"
 BUCKETS = 8
-VALUE = 4
+VALUE = 2
 """Where a read has the JSON text."""
 
 

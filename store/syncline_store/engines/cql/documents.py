@@ -49,14 +49,15 @@ class CqlDocuments:
 
     async def read(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
         """The rows, in the order asked. A read of one row may be shared with others who ask meanwhile."""
-        places = [await self._place(ref) for ref in refs]
+        partitions = await self._partitions(refs)
         if len(refs) == 1:
-            return [None if places[0] is None else await self._reading.get(*places[0])]
-        wanted: dict[Partition, dict[str, None]] = {}
-        for partition, key in filter(None, places):
-            wanted.setdefault(partition, {})[key] = None
-        rows = await self._reading.get_many({partition: list(keys) for partition, keys in wanted.items()})
-        return [None if place is None else rows.get(place) for place in places]
+            return [None if partitions[0] is None else await self._reading.get(partitions[0], refs[0])]
+        wanted: dict[Partition, dict[str, Ref]] = {}
+        for partition, ref in zip(partitions, refs, strict=True):
+            if partition is not None:
+                wanted.setdefault(partition, {})[ref.key] = ref
+        found = await self._reading.get_many(wanted)
+        return [None if partition is None else found[partition].get(ref.key) for partition, ref in zip(partitions, refs, strict=True)]
 
     async def scan(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Row]:
         """A page in (namespace, key) order. Raises InvalidQuery for a cursor that is not this listing's."""
@@ -76,13 +77,25 @@ class CqlDocuments:
         """From a bounded look at the ring, or the server's own estimate."""
         return await estimate(self._session)
 
-    async def _place(self, ref: Ref) -> tuple[Partition, str] | None:
-        """The partition and the key; None where the namespace was never written, and for a key that would fail who shares its read."""
-        if len(ref.key.encode()) > LONGEST_KEY:
-            return None
-        namespace = encoded(ref.namespace)
-        buckets = self._namespaces.known_buckets(ref.tenant, namespace) or await self._namespaces.buckets(ref.tenant, namespace)
-        return None if buckets is None else ((ref.tenant, namespace, bucket(ref.key, buckets)), ref.key)
+    async def _partitions(self, refs: Sequence[Ref]) -> list[Partition | None]:
+        """Where each is; None where the namespace was never written, and for a key that would fail who shares its read."""
+        names: dict[tuple[str, Namespace], tuple[str, int | None]] = {}
+        found: list[Partition | None] = []
+        for ref in refs:
+            tenant, key = ref.tenant, ref.key
+            name = names.get((tenant, ref.namespace))
+            if name is None:
+                name = names[tenant, ref.namespace] = await self._name(tenant, encoded(ref.namespace))
+            namespace, buckets = name
+            if buckets is None or len(key.encode()) > LONGEST_KEY:
+                found.append(None)
+            else:
+                found.append((tenant, namespace, bucket(key, buckets)))
+        return found
+
+    async def _name(self, tenant: str, namespace: str) -> tuple[str, int | None]:
+        """A namespace (encoded) with the number of its buckets."""
+        return namespace, self._namespaces.known_buckets(tenant, namespace) or await self._namespaces.buckets(tenant, namespace)
 
     async def aclose(self) -> None:
         """Wait for the reads that are shared."""

@@ -3,10 +3,11 @@
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from heapq import heapify, heappop, heapreplace
+from typing import Any
 
-from syncline_contracts.identity import Namespace
+from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row
-from syncline_store.engines.columns import encoded
+from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cql.namespaces import CqlNamespaces
 from syncline_store.engines.cql.rows import row_of
 from syncline_store.engines.cql.session import CqlSession
@@ -81,6 +82,7 @@ class _Bucket:
         self.rows: deque[Row] = deque()
         self._session = session
         self._where = where
+        self._namespace = decoded(where[1])
         self._behind = behind
         self._chunk = chunk
         self._more = True
@@ -90,13 +92,14 @@ class _Bucket:
         while not self.rows and self._more:
             found = await self._next()
             self._more = len(found) == self._chunk
-            self.rows.extend(row for row in map(row_of, found) if row is not None)
+            rows = (row_of(Ref(self._where[0], self._namespace, columns[0]), columns) for columns in found)
+            self.rows.extend(row for row in rows if row is not None)
 
-    async def _next(self) -> Sequence[tuple[object, ...]]:
+    async def _next(self) -> Sequence[tuple[Any, ...]]:
         if self._behind is None:
             found = await self._session.run(statements.SCAN, *self._where, self._chunk)
         else:
             found = await self._session.run(statements.SCAN_ON, *self._where, self._behind, self._chunk)
         if found:
-            self._behind = found[-1][2]
+            self._behind = found[-1][0]
         return found

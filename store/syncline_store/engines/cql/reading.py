@@ -5,9 +5,10 @@ partition go together, as writes do in a group commit. No get is answered by a r
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+from syncline_contracts.identity import Ref
 from syncline_store.document import Row
 from syncline_store.engines.cql.dialects import IN_VALUES
 from syncline_store.engines.cql.rows import row_of
@@ -18,6 +19,8 @@ from syncline_store.together import together
 
 Partition = tuple[str, str, int]
 """Tenant, namespace (encoded), bucket."""
+Wanted = Mapping[str, Ref]
+"""The documents that are asked for, by their keys."""
 
 
 class Reading:
@@ -26,36 +29,38 @@ class Reading:
     def __init__(self, session: CqlSession) -> None:
         self._session = session
         self._alone: set[Partition] = set()
-        self._shared: dict[Partition, GroupCommit[str, Row | None]] = {}
+        self._shared: dict[Partition, GroupCommit[Ref, Row | None]] = {}
 
-    async def get(self, partition: Partition, key: str) -> Row | None:
+    async def get(self, partition: Partition, ref: Ref) -> Row | None:
         """One row, by a read that others may share."""
         shared = self._shared.get(partition)
         if shared is None and partition not in self._alone:
-            return await self._get_alone(partition, key)
+            return await self._get_alone(partition, ref)
         if shared is None:
             shared = self._shared[partition] = self._sharing(partition)
-        return await shared.submit(key)
+        return await shared.submit(ref)
 
-    async def _get_alone(self, partition: Partition, key: str) -> Row | None:
+    async def _get_alone(self, partition: Partition, ref: Ref) -> Row | None:
         """Without a task or a promise, which cost as much as the rest of a get does here."""
         self._alone.add(partition)
         try:
-            return (await self._read(partition, [key])).get(key)
+            return (await self._read(partition, {ref.key: ref})).get(ref.key)
         finally:
             self._alone.discard(partition)
 
-    async def get_many(self, wanted: dict[Partition, Sequence[str]]) -> dict[tuple[Partition, str], Row]:
-        """The rows that there are. Each key once."""
-        chunks = [(partition, keys[at : at + IN_VALUES]) for partition, keys in wanted.items() for at in range(0, len(keys), IN_VALUES)]
-        found = await together(self._read(partition, keys) for partition, keys in chunks)
-        return {(partition, key): row for (partition, _), rows in zip(chunks, found, strict=True) for key, row in rows.items()}
+    async def get_many(self, wanted: Mapping[Partition, Wanted]) -> dict[Partition, dict[str, Row]]:
+        """The rows that there are, by partition and key."""
+        chunks = [(partition, chunk) for partition, keys in wanted.items() for chunk in _chunks(keys)]
+        found: dict[Partition, dict[str, Row]] = {partition: {} for partition in wanted}
+        for (partition, _), rows in zip(chunks, await together(self._read(*chunk) for chunk in chunks), strict=True):
+            found[partition].update(rows)
+        return found
 
     async def aclose(self) -> None:
         """Wait for the reads under way."""
         await asyncio.gather(*(shared.aclose() for shared in list(self._shared.values())))
 
-    def _sharing(self, partition: Partition) -> GroupCommit[str, Row | None]:
+    def _sharing(self, partition: Partition) -> GroupCommit[Ref, Row | None]:
         """Forgotten as soon as nobody reads the partition."""
         return GroupCommit(
             partial(self._share, partition),
@@ -65,10 +70,19 @@ class Reading:
             idle=lambda: self._shared.pop(partition, None),
         )
 
-    async def _share(self, partition: Partition, keys: Sequence[str]) -> Sequence[Row | None]:
-        rows = await self._read(partition, list(dict.fromkeys(keys)))
-        return [rows.get(key) for key in keys]
+    async def _share(self, partition: Partition, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        rows = await self._read(partition, {ref.key: ref for ref in refs})
+        return [rows.get(ref.key) for ref in refs]
 
-    async def _read(self, partition: Partition, keys: Sequence[str]) -> dict[str, Row]:
-        rows = map(row_of, await self._session.run(statements.READ, *partition, keys))
+    async def _read(self, partition: Partition, wanted: Wanted) -> dict[str, Row]:
+        found = await self._session.run(statements.READ, *partition, list(wanted))
+        rows = (row_of(wanted[columns[0]], columns) for columns in found)
         return {row.ref.key: row for row in rows if row is not None}
+
+
+def _chunks(keys: Wanted) -> list[Wanted]:
+    """As many keys as one request may name."""
+    if len(keys) <= IN_VALUES:
+        return [keys]
+    entries = list(keys.items())
+    return [dict(entries[at : at + IN_VALUES]) for at in range(0, len(entries), IN_VALUES)]

@@ -14,9 +14,8 @@ CREATED = Statement(
     "WHERE tenant = ? AND namespace = ? AND bucket = ? AND key = ?"
 )
 
-_COLUMNS = (
-    "tenant, namespace, key, WRITETIME(deleted), value, content_hash, write_id, deleted, index_spec, expires_at, created_at, updated_at"
-)
+# Who reads a partition knows its tenant and namespace.
+_COLUMNS = "key, WRITETIME(deleted), value, content_hash, write_id, deleted, index_spec, expires_at, created_at, updated_at"
 
 READ = Statement(
     f"SELECT {_COLUMNS} FROM {{keyspace}}.documents WHERE tenant = ? AND namespace = ? AND bucket = ? AND key IN ?"  # noqa: S608 - names of columns
