@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DISTRIBUTIONS := contracts store sync_worker
 
-.PHONY: help demo test integration lint format bench soak clean lock env
+.PHONY: help demo test integration lint format bench docs soak clean lock env
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -46,6 +46,9 @@ format: $(READY) ## let ruff write it
 
 bench: $(READY) ## each figure as a ratio to the raw library doing the same in the same run
 	$(BIN)/python -m tests.benchmarks
+
+docs: $(READY) ## the library's reference from its docstrings: build/api/index.html
+	$(BIN)/python -m tests.docs.api build/api
 
 integration: $(READY) ## faults of real servers (Cassandra, Kafka): broken off, frozen, killed
 	$(BIN)/python -m tests.run integration

@@ -1,6 +1,6 @@
 """A document as a line of JSON, and back: what an export writes and an import reads. What comes back is the same document.
 
-A file begins with a line that says what it is (`Header`); then each line is a document, tombstones and expired ones left out::
+A file begins with a line that says what it is (`Header`); then each line is a document, tombstones and expired ones left out:
 
     {"syncline_export": 1, "tenant": "acme", "prefix": ["users"], "at": "2026-11-22T21:00:00+00:00"}
     {"namespace": ["users", "u1"], "key": "n1", "value": {"text": "..."}, "index": null, "expires_at": null, "revision": 1790000000000000}

@@ -1,7 +1,5 @@
 """What users import for their own tests: a whole store in memory, with an embedder that needs no model.
 
-::
-
     from syncline_store.testing import open_test_store
 
     async def test_a_note_is_found():
