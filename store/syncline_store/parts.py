@@ -189,7 +189,11 @@ async def _open_index(settings: StoreSettings, embedder: Embedder, source: str) 
 
     key = settings.index_api_key
     index = await Index.open(
-        settings.index, collection=settings.collection, embedder=embedder, api_key=None if key is None else key.get_secret_value()
+        settings.index,
+        collection=settings.collection,
+        embedder=embedder,
+        api_key=None if key is None else key.get_secret_value(),
+        grpc_port=settings.index_grpc_port,
     )
     try:
         await index.claim(source)

@@ -8,9 +8,10 @@ import pytest
 
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.index.index import Index
+from tests.parts.servers.qdrant_grpc import grpc_port
 from tests.parts.world import in_memory, on_server, open_index
 
-PLACES = ["memory", "memory by filter", "folder", "server"]
+PLACES = ["memory", "memory by filter", "folder", "server", "server by gRPC"]
 """By filter: the write path of a server, evaluated by local mode, where breakages of it can be seen without any server."""
 
 
@@ -19,6 +20,10 @@ async def open_place(request: pytest.FixtureRequest, place: str, folder: Path, e
     """An empty index there."""
     if place == "server":
         async with on_server(embedder, request.getfixturevalue("qdrant").url) as index:
+            yield index
+    elif place == "server by gRPC":
+        url = request.getfixturevalue("qdrant").url
+        async with grpc_port(url) as (port, _), on_server(embedder, url, grpc_port=port) as index:
             yield index
     elif place == "folder":
         index = await open_index(embedder, url=f"path:{folder}")

@@ -51,7 +51,7 @@ class Runner:
         self.run(self.index.upsert([Upsert([point], Below(1))]))
 
 
-@pytest.fixture(scope="module", params=["memory", "memory by filter", "server"])
+@pytest.fixture(scope="module", params=["memory", "memory by filter", "server", "server by gRPC"])
 def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     opened = Runner(open_place(request, request.param, tmp_path_factory.mktemp("index"), EMBEDDER))
     yield opened

@@ -1,5 +1,7 @@
 """The connection to Qdrant: a server by URL, or qdrant-client's local mode on a loop thread of its own.
 
+A server whose gRPC port is given gets over gRPC what an indexer asks for in bulk (RemotePoints), and everything else over REST.
+
 Local mode computes where it is called: a filtered search over 20,000 points takes a third of a second. On its own thread it
 blocks nobody's event loop, and what one call does there is atomic, as nothing in local mode ever suspends.
 """
@@ -7,6 +9,7 @@ blocks nobody's event loop, and what one call does there is atomic, as nothing i
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,22 +25,30 @@ PATH = "path:"
 MEMORY = ":memory:"
 TIMEOUT = 30
 """Seconds that a request to a server may take."""
+GRPC_OPTIONS = {"grpc.max_reconnect_backoff_ms": 5_000}
+"""By default a channel leaves a server alone for up to two minutes; how long that is, is the circuit's to say."""
 
 
 class Client:
     """A Qdrant client and, for local mode, the thread that it lives on. Open it with `open`; `aclose` ends both."""
 
-    def __init__(self, qdrant: AsyncQdrantClient, where: str, thread: "LoopThread | None") -> None:
+    def __init__(
+        self, qdrant: AsyncQdrantClient, where: str, thread: "LoopThread | None" = None, *, bulk: AsyncQdrantClient | None = None
+    ) -> None:
         self._qdrant = qdrant
+        self._bulk = bulk
         self._where = where
         self._thread = thread
 
     @classmethod
-    async def open(cls, url: str, api_key: str | None = None) -> "Client":
+    async def open(cls, url: str, api_key: str | None = None, grpc_port: int | None = None) -> "Client":
         """Connect to ``path:FOLDER``, ``:memory:`` or a server's URL. Raises IndexLocked, IndexUnavailable."""
         if url == MEMORY or url.startswith(PATH):
             return await cls._open_local(url)
-        return cls(AsyncQdrantClient(url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False), url, None)
+        server = partial(AsyncQdrantClient, url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False)
+        if grpc_port is None:
+            return cls(server(), url)
+        return cls(server(), url, bulk=server(prefer_grpc=True, grpc_port=grpc_port, grpc_options=dict(GRPC_OPTIONS)))
 
     @classmethod
     async def _open_local(cls, url: str) -> "Client":
@@ -70,13 +81,18 @@ class Client:
     async def call(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]], what: str = "other") -> T:
         """Ask the client something, one hop there and back; `what` names it in traces. Qdrant's errors come out translated."""
         with span("syncline.qdrant", request=what):
-            return await self._call(ask)
+            return await self._call(ask, self._qdrant)
 
-    async def _call(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]]) -> T:
+    async def in_bulk(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]], what: str) -> T:
+        """The same, for what is asked for in bulk: over gRPC where the server offers it."""
+        with span("syncline.qdrant", request=what):
+            return await self._call(ask, self._bulk or self._qdrant)
+
+    async def _call(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]], client: AsyncQdrantClient) -> T:
         try:
             if self._thread is None:
-                return await ask(self._qdrant)
-            return await self._thread.run(lambda: ask(self._qdrant))
+                return await ask(client)
+            return await self._thread.run(lambda: ask(client))
         except SynclineError:
             raise
         except QDRANT_ERRORS as error:
@@ -84,6 +100,8 @@ class Client:
 
     async def aclose(self) -> None:
         """Let go of the server, or of the folder and the thread. Closing twice does nothing."""
+        if self._bulk is not None:
+            await self._bulk.close()
         if self._thread is None:
             await self._qdrant.close()
         elif not self._thread.closed:

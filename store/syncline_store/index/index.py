@@ -43,13 +43,13 @@ class Index:
         self._writes = (LocalPoints if client.local else RemotePoints)(client, collection)
 
     @staticmethod
-    async def open(url: str, *, collection: str, embedder: Embedder, api_key: str | None = None) -> "Index":
+    async def open(url: str, *, collection: str, embedder: Embedder, api_key: str | None = None, grpc_port: int | None = None) -> "Index":
         """Open ``path:FOLDER``, ``:memory:`` or a server's URL; make the collection and its payload indexes unless they are there.
 
         Raises IndexMismatch if it was built with another model or dimension, IndexLocked if another process holds the folder,
         IndexUnavailable. Nothing was written then.
         """
-        client = await Client.open(url, api_key)
+        client = await Client.open(url, api_key, grpc_port)
         model, dimensions = embedder.model, embedder.dimensions
         try:
             found = await client.call(lambda qdrant: ensure(qdrant, collection, model, dimensions, local=client.local))

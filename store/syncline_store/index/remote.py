@@ -41,7 +41,7 @@ class RemotePoints:
         found: list[PointState] = []
         after: models.ExtendedPointId | None = None
         while True:
-            points, after = await self._client.call(
+            points, after = await self._client.in_bulk(
                 lambda qdrant, after=after: qdrant.scroll(  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
                     self._collection, where, limit=PAGE, offset=after, with_payload=list(STATE)
                 ),
@@ -92,4 +92,4 @@ class RemotePoints:
         async def ask(qdrant: AsyncQdrantClient) -> object:
             return await qdrant.batch_update_points(self._collection, operations, wait=True)
 
-        await self._client.call(ask, what)
+        await self._client.in_bulk(ask, what)
