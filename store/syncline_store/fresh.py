@@ -41,15 +41,14 @@ class Unindexed:
         """
         waiting = {ref: revision for ref, revision in self._written.items() if ref.namespace[: len(prefix)] == prefix}
         until, pause = time.monotonic() + self._deadline, FIRST_PAUSE
-        while waiting:
-            waiting = await self._missing(waiting)
-            if waiting and time.monotonic() + pause > until:
+        while waiting and (waiting := await self._missing(waiting)):
+            left = until - time.monotonic()
+            if left <= 0:
                 _log.warning("searching without %d documents that are not indexed after %g s", len(waiting), self._deadline)
                 self._forget(waiting)
                 return
-            if waiting:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _missing(self, waiting: dict[Ref, int]) -> dict[Ref, int]:
         points = await (await self._parts.index()).points([ref.document for ref in waiting])
