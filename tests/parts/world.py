@@ -218,9 +218,9 @@ async def in_memory(embedder: Embedder, *, by_filter: bool = False) -> AsyncIter
 
 
 @asynccontextmanager
-async def on_server(embedder: Embedder, url: str) -> AsyncIterator[Index]:
+async def on_server(embedder: Embedder, url: str, *, grpc_port: int | None = None) -> AsyncIterator[Index]:
     """An index on a server in a collection of its own, which is removed in the end."""
-    index = await open_index(embedder, url=url, collection=f"test-{uuid.uuid4().hex}")
+    index = await Index.open(url, collection=f"test-{uuid.uuid4().hex}", embedder=embedder, grpc_port=grpc_port)
     try:
         yield index
     finally:
