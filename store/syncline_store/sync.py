@@ -14,7 +14,7 @@ The store lives in an event loop of its own, in a thread of its own; any thread 
 """
 
 import functools
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -33,7 +33,7 @@ from syncline_store.tenant import Filter, Prefix, Put, TenantView
 P = ParamSpec("P")
 R = TypeVar("R")
 PAGE = 500
-"""Documents that a listing brings over at a time."""
+"""Items that a listing or an export brings over at a time."""
 CHUNK = 1_024
 """Items of a put_many that are brought over at a time."""
 
@@ -80,12 +80,20 @@ class SyncTenantView:
         return results
 
     def documents(self, prefix: Prefix = (), *, filter: Filter | None = None) -> Iterator[Document]:
-        """As `TenantView.documents`: every one, a page at a time in memory."""
-        page = self.list(prefix, filter=filter, limit=PAGE)
-        yield from page.items
-        while page.after is not None:
-            page = self.list(prefix, filter=filter, limit=PAGE, cursor=page.after)
-            yield from page.items
+        """As `TenantView.documents`: every one, some at a time in memory."""
+        return self._pulled(self.view.documents(prefix, filter=filter))
+
+    def export(self, prefix: Prefix = ()) -> Iterator[str]:
+        """As `TenantView.export`, some lines at a time in memory."""
+        return self._pulled(self.view.export(prefix))
+
+    def _pulled(self, items: AsyncIterator[R]) -> Iterator[R]:
+        try:
+            while some := self.home.wait(_next_of(items)):
+                yield from some
+        finally:
+            if isinstance(items, AsyncGenerator):
+                self.home.wait(items.aclose())
 
 
 class SyncStore:
@@ -143,3 +151,14 @@ def open_store(
 
 async def _opened(opening: Opening) -> Store:
     return await opening
+
+
+async def _next_of(items: AsyncIterator[R]) -> list[R]:
+    """The next ones; an empty list at the end."""
+    some: list[R] = []
+    while len(some) < PAGE:
+        try:
+            some.append(await anext(items))
+        except StopAsyncIteration:
+            break
+    return some

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -40,6 +41,7 @@ def test_a_script_writes_reads_and_searches(store: SyncStore) -> None:
     acme.delete(NOTES, "n1")
     assert [document.key for document in acme.documents()] == ["n2"]
     assert acme.count() == 1
+    assert [json.loads(line).get("key") for line in acme.export(NOTES)] == [None, "n2"]
     assert acme.list_namespaces().items == [NOTES]
     assert store.tenant("other").count() == 0
 
@@ -58,6 +60,15 @@ def test_many_are_brought_over_in_chunks(store: SyncStore) -> None:
     assert consumed_in == {thread}
     assert [number for number, result in enumerate(results) if isinstance(result, SynclineError)] == [7]
     assert [document.key for document in acme.documents(NOTES)] == [f"n{number:04}" for number in range(1_500) if number != 7]
+
+
+def test_a_listing_that_is_not_read_to_its_end_is_closed(store: SyncStore) -> None:
+    acme = store.tenant("acme")
+    acme.put_many(Put(NOTES, f"n{number:04}", {"n": number}, index=False) for number in range(600))
+    documents = acme.documents(NOTES)
+    assert next(documents).key == "n0000"
+    documents.close()  # type: ignore[attr-defined] # a generator
+    assert acme.count() == 600
 
 
 def test_errors_arrive_as_they_are(store: SyncStore) -> None:
