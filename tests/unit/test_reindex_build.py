@@ -105,6 +105,15 @@ async def test_what_is_stale_is_mended_and_what_is_gone_is_removed(migrating: Mi
     assert await in_step(migrating)
 
 
+async def test_what_was_deleted_a_moment_ago_is_removed_too(migrating: Migrating) -> None:
+    """By a process without `next`: no live write will ever tell the next collection."""
+    await run(migrating)
+    await migrating.sides.delete(REFS[1])
+    await migrating.sides.handle()
+    assert (await run(migrating)).handled == 1
+    assert await migrating.living(migrating.next) == await migrating.living(migrating.sides.index)
+
+
 async def test_an_outage_is_waited_out_and_nothing_is_buried(migrating: Migrating) -> None:
     migrating.embedder.out = True
     told: list[Unavailable] = []

@@ -17,10 +17,11 @@ from syncline_store.engines.protocol import Engine
 from syncline_store.index.index import Index
 from syncline_store.indexing.delivery import Delivery
 from syncline_sync_worker.handler import Done, Handler, Pause
-from syncline_sync_worker.reconcile.compare import ORPHAN, Differences
+from syncline_sync_worker.reconcile.compare import NONE, ORPHAN, Differences
 from syncline_sync_worker.reconcile.findings import Sides
 from syncline_sync_worker.reconcile.repair import repair_event
 from syncline_sync_worker.reconcile.scope import Scope
+from syncline_sync_worker.reconcile.settle import Settle
 from syncline_sync_worker.reconcile.walk import Compared, walk
 from syncline_sync_worker.reindex.progress import Progress
 from syncline_sync_worker.transport.backoff import Backoff, wait_for
@@ -69,7 +70,7 @@ class Build:
     async def _walk(self, scope: Scope, stop: asyncio.Event, rate: float | None, progress: Progress, tell: Tell) -> bool:
         """Whether it came to its end."""
         size = self._batch if rate is None else max(1, min(self._batch, int(rate)))
-        async with aclosing(walk(self._engine, self._index, self._clock, scope, settle=0, per_range=self._per_range)) as ranges:
+        async with aclosing(walk(self._engine, self._index, self._clock, scope, settle=Settle(0, 0), per_range=self._per_range)) as ranges:
             async for compared in ranges:
                 lacking = _lacking(compared)
                 progress.look(max(0, len(compared.sides.heads) - len(lacking)))
@@ -97,9 +98,14 @@ class Build:
 
 
 def _lacking(compared: Compared) -> Differences:
-    """What differs. An orphan so young may be a document that was put between the looks at both sides: live writes see to it."""
+    """What differs. An orphan without a row, so young, may be a document that was put between the looks at both sides.
+
+    One whose row says that it was deleted is mended at any age: its deletion may have been acknowledged by a process that does not write
+    this collection. The handler reads the row again.
+    """
     differences = compared.differences
-    young = compared.horizon.young(differences.since) & (differences.kinds == ORPHAN)
+    rowless = (differences.kinds == ORPHAN) & (differences.rows == NONE)
+    young = rowless & compared.horizon.young(differences.since)
     return differences.only(~young & compared.sides.named(differences))
 
 
