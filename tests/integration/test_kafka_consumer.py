@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from structlog.testing import capture_logs
 
 from syncline_contracts.event import ChangeEvent, Kind
 from syncline_contracts.identity import Ref
@@ -17,6 +18,7 @@ from syncline_sync_worker.transport.kafka.connection import client_options
 from syncline_sync_worker.transport.kafka.consumer import KafkaConsumer
 from syncline_sync_worker.transport.kafka.lag import Lag, read_lag, watch_lag
 from syncline_sync_worker.transport.kafka.publisher import KafkaPublisher
+from syncline_sync_worker.transport.kafka.subscription import NO_NEWS
 from syncline_sync_worker.transport.kafka.topics import ensure_topics
 from tests.parts.consuming import Recording, running, until
 from tests.parts.servers.kafka import KafkaServer
@@ -70,6 +72,15 @@ async def test_all_of_it_arrives_and_is_committed(settings: KafkaSettings, publi
     assert len(handler.done) == 500
     assert max(map(len, handler.batches)) <= 50
     assert await total(settings) == 500
+
+
+async def test_a_start_that_goes_well_warns_of_nothing(settings: KafkaSettings) -> None:
+    consumer = KafkaConsumer(Recording(), settings)
+    with capture_logs() as lines:
+        async with running(consumer):
+            await until(lambda: bool(consumer.assigned))
+    assert [line for line in lines if line["log_level"] not in ("debug", "info")] == []
+    assert any(str(line.get("said")).startswith(NO_NEWS) for line in lines), "FastStream says it in other words now: see _Log"
 
 
 async def test_a_document_s_events_come_in_order(settings: KafkaSettings, publisher: KafkaPublisher) -> None:

@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 REBALANCE_MARGIN = 10.0
 """Seconds that joining takes beyond the wait for the batch under way."""
+NO_NEWS = "Auto create topics is disabled"
+"""FastStream warns of what is set on purpose, at every start."""
 _SASL = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
 
 
@@ -106,5 +108,5 @@ class _Log:
         """Its news are for debugging; warnings and errors keep their level."""
         if isinstance(exc_info, BaseException):
             self._failed(exc_info)
-        shown = logging.DEBUG if level <= logging.INFO else level
+        shown = logging.DEBUG if level <= logging.INFO or str(msg).startswith(NO_NEWS) else level
         log.log(shown, "kafka consumer", said=str(msg), error=repr(exc_info) if exc_info else None, topic=(extra or {}).get("topic"))
