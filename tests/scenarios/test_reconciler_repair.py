@@ -8,6 +8,7 @@ import pytest
 from syncline_contracts.drift import DriftKind, Verdict
 from syncline_contracts.errors import IndexUnavailable
 from syncline_contracts.event import Kind
+from syncline_contracts.identity import SYSTEM_TENANT, Ref
 from syncline_sync_worker.reconcile import Progress, Scope, Stage
 from tests.parts.damage import Damage
 from tests.parts.reconciling import COLLECTION, N1, N2, TwoSides, Watched, kinds, note, settled
@@ -73,6 +74,27 @@ async def test_a_source_that_looks_empty_is_no_reason_to_remove_everything(sides
     assert "source looks empty" in report.refused
     assert (await reconciler.repair(report)).repaired == 0
     assert await sides.unhandled() == []
+
+
+async def test_a_canarys_probe_makes_a_source_no_fuller(sides: TwoSides) -> None:
+    """The watch of a source that was lost goes on writing probes into what is left of it."""
+    await sides.put(note("n1"), "text")
+    await settled(sides)
+    await sides.sql("DELETE FROM documents")
+    await sides.put(Ref(SYSTEM_TENANT, ("canary",), "1-1"), "probe")
+    await settled(sides)
+    report = await sides.reconciler().check()
+    assert (report.verdict, report.documents) == (Verdict.UNKNOWN, 1)
+    assert "source looks empty" in (report.refused or "")
+
+
+async def test_where_another_tenant_has_documents_the_source_is_not_empty(sides: TwoSides) -> None:
+    await sides.put(note("n1"), "text")
+    await sides.put(note("n2", "globex"), "text")
+    await settled(sides)
+    await sides.sql("DELETE FROM documents WHERE key = 'n1'")
+    report = await sides.reconciler().check(Scope("acme"))
+    assert (report.documents, kinds(report)) == (0, {"n1": DriftKind.ORPHAN})
 
 
 async def test_removals_beyond_the_cap_are_refused_altogether(sides: TwoSides) -> None:

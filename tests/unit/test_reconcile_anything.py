@@ -14,6 +14,7 @@ from syncline_contracts.identity import Ref
 from syncline_contracts.revision import NEVER
 from syncline_store.index.scan import MARKS, document_of
 from syncline_sync_worker.reconcile.horizon import in_flight, read_horizon
+from syncline_sync_worker.reconcile.settle import Settle
 from tests.parts.damage import Damage
 from tests.parts.reconciling import COLLECTION, HOUR, TwoSides, kinds, long_text, note
 from tests.unit.test_reconcile_compare import Head, Held, oracle, oracle_since
@@ -136,7 +137,7 @@ async def live_and_check(actions: Sequence[Sequence[Any]]) -> None:
 async def expect_nothing_in_flight(life: Life) -> None:
     sides = life.sides
     report = await sides.reconciler(sleep=no_time).check()
-    horizon = await read_horizon(sides.engine, sides.clock, 5_000_000)
+    horizon = await read_horizon(sides.engine, sides.clock, Settle(5_000_000, 5_000_000))
     flying = await in_flight(sides.engine, sides.clock, [*KEYS, STRANGER])
     assert not {finding.ref for finding in report.findings} & flying
     old = {ref.key: kind for ref, (kind, since) in (await life.difference()).items() if since < horizon.before and ref not in flying}

@@ -52,7 +52,7 @@ class PackedSides:
     def __init__(self, documents: int, lost: int) -> None:
         self._each = documents / SEGMENTS
         self._lost = lost
-        self.model = MODEL
+        self.model, self.collection = MODEL, "packed"
         self.estimate = self.count = self._all
         self.segment = lambda _ref: 0
 

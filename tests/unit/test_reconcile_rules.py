@@ -16,7 +16,7 @@ from syncline_contracts.revision import MAX_AHEAD, NEVER
 from syncline_sync_worker.reconcile import ReconcileSettings, Scope, Stage
 from syncline_sync_worker.reconcile.horizon import Horizon
 from syncline_sync_worker.reconcile.repair import repair_event
-from syncline_sync_worker.reconcile.safety import Allowed, Caps, Refusal, judge, source_looks_empty
+from syncline_sync_worker.reconcile.safety import Allowed, Caps, Refusal, judge
 from syncline_sync_worker.reconcile.scope import cut
 from syncline_sync_worker.reconcile.tally import Tally
 
@@ -109,13 +109,6 @@ def test_the_count_cuts_what_is_brought_back_but_refuses_removals() -> None:
 
 def test_a_report_that_could_not_tell_repairs_nothing() -> None:
     assert judge(report(refused="the source looks empty"), CAPS) == Refusal("the source looks empty")
-
-
-def test_an_empty_source_is_suspicious_only_beside_orphans() -> None:
-    assert source_looks_empty(documents=0, estimate=0, orphans=3) is not None
-    assert source_looks_empty(documents=0, estimate=0, orphans=0) is None
-    assert source_looks_empty(documents=1, estimate=0, orphans=3) is None
-    assert source_looks_empty(documents=0, estimate=7, orphans=3) is None, "another part, or tenant, has some"
 
 
 # ------------------------------------------------------------------ repair

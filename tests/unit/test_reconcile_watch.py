@@ -208,7 +208,7 @@ async def test_reports_of_another_models_index_are_not_compared_with_this_ones(s
     of_next = await reports.find("latest")
     assert of_next.index == ("another", "test-another")
     assert await reports.before(of_next) is None
-    with pytest.raises(InvalidInput, match="different indexes .test-another of the model another"):
+    with pytest.raises(InvalidInput, match=r"different indexes .test-another of the model another"):
         await reports.compare(of_next, await reports.find(first))
 
 

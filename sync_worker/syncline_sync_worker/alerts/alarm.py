@@ -38,7 +38,10 @@ class Alarm:
 
     def judge(self, report: DriftReport, now: int) -> Alert | None:
         """What is to be told of this report at `now` (µs), None where nothing is."""
-        alert = _alert(report, self._settings)
+        return self.weigh(_alert(report, self._settings), now)
+
+    def weigh(self, alert: Alert, now: int) -> Alert | None:
+        """The same of what is already in words; RESOLVED says that all is well."""
         standing = self._standing
         if alert.severity is Severity.RESOLVED:
             return alert if standing is not None else None

@@ -10,6 +10,7 @@ from syncline_contracts.revision import now_us
 
 LATE = (0.5, 1, 2, 5, 10, 30, 60, 120, 180, 240, 300, 600, 1800)
 BATCH = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+PROBE = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 LeaseChange = Literal["taken", "released", "lost"]
 
 
@@ -27,6 +28,7 @@ class Metrics:
         self._of_the_consumer()
         self._of_the_sweep()
         self._of_the_watch()
+        self._of_the_canary()
 
     # ------------------------------------------------------------------ relay
 
@@ -191,6 +193,31 @@ class Metrics:
     def alert_failed(self) -> None:
         """Nobody, or not everybody, could be told of drift."""
         self._alerts.inc()
+
+    # ------------------------------------------------------------------ canary
+
+    def _of_the_canary(self) -> None:
+        registry = self.registry
+        self._probes = Histogram("syncline_canary_seconds", "From a probe's put until a search finds it", buckets=PROBE, registry=registry)
+        self._last_probe = Gauge("syncline_canary_last_seconds", "How long the last probe took that was found", registry=registry)
+        self._probed = Gauge("syncline_canary_age_seconds", "Time since a probe was found", registry=registry)
+        self._lost = Counter("syncline_canary_failures", "Probes that were not found in time", ["why"], registry=registry)
+        for why in ("not_written", "not_searchable"):
+            self._lost.labels(why)
+
+    def probing(self) -> None:
+        """The canary begins: it has found nothing since now."""
+        self._probed.set_function(self._age(self._now()))
+
+    def probed(self, took: float) -> None:
+        """A search found a probe so many seconds after its put began."""
+        self._probes.observe(took)
+        self._last_probe.set(took)
+        self.probing()
+
+    def probe_lost(self, why: Literal["not_written", "not_searchable"]) -> None:
+        """A probe was not found in time."""
+        self._lost.labels(why).inc()
 
     def _age(self, at: int) -> Callable[[], float]:
         return lambda: max(0, self._now() - at) / 1e6

@@ -3,11 +3,13 @@
 import asyncio
 
 from syncline_contracts.errors import ConfigurationError
-from syncline_store.parts import Parts, open_parts
+from syncline_store.parts import open_parts
+from syncline_store.store import Store
 from syncline_sync_worker.alerts.sending import Sender
 from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.processes.serving import Answers, serving
 from syncline_sync_worker.processes.waiting import Look, look_after, patiently, unless
+from syncline_sync_worker.reconcile.canary import Canary
 from syncline_sync_worker.reconcile.reconciler import Reconciler, overdue
 from syncline_sync_worker.reconcile.scope import Scope
 from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
@@ -27,21 +29,23 @@ async def run_watch(configuration: Configuration, scope: Scope, stop: asyncio.Ev
         )
     sender = Sender(configuration.alerts)
     async with serving("watch", configuration, stop) as answers:
-        parts = await unless(stop, _open(configuration, answers))
-        if parts is None:
+        store = await unless(stop, _open(configuration, answers))
+        if store is None:
             return
+        parts = store.parts
         index = await parts.index()
+        reconciler = Reconciler(
+            parts.engine,
+            index,
+            parts.embedder,
+            configuration.indexing_settings,
+            clock=parts.clock,
+            settings=configuration.reconcile,
+            unhandled=unhandled(configuration),
+            overdue=overdue(configuration),
+        )
         watch = Watch(
-            Reconciler(
-                parts.engine,
-                index,
-                parts.embedder,
-                configuration.indexing_settings,
-                clock=parts.clock,
-                settings=configuration.reconcile,
-                unhandled=unhandled(configuration),
-                overdue=overdue(configuration),
-            ),
+            reconciler,
             parts.engine.audit,
             clock=parts.clock,
             scope=scope,
@@ -50,11 +54,22 @@ async def run_watch(configuration: Configuration, scope: Scope, stop: asyncio.Ev
             send=sender.send,
             metrics=answers.metrics,
         )
+        canary = Canary(
+            store.system(),
+            f"{scope.part}-{scope.parts}",
+            clock=parts.clock,
+            settings=configuration.watch.canary,
+            alerts=configuration.alerts,
+            send=sender.send,
+            metrics=answers.metrics,
+            measured=lambda lag: reconciler.settle.measured(lag, parts.clock.now()),
+        )
         answers.started(tuple)
         storage, behind = _names(configuration)
         looks: dict[str, Look] = {storage: parts.engine.clock, behind: index.count}
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run(stop))
+            group.create_task(canary.run(stop))
             group.create_task(look_after(looks, answers.health, stop))
 
 
@@ -67,12 +82,13 @@ def unhandled(configuration: Configuration) -> Unhandled:
     return KafkaUnhandled(configuration.kafka)
 
 
-async def _open(configuration: Configuration, answers: Answers) -> Parts:
+async def _open(configuration: Configuration, answers: Answers) -> Store:
     storage, index = _names(configuration)
     parts = await patiently(storage, lambda: open_parts(configuration), answers.health)
-    answers.opened.push_async_callback(parts.aclose)
+    store = Store(parts)
+    answers.opened.push_async_callback(store.aclose)
     await patiently(index, parts.index, answers.health)
-    return parts
+    return store
 
 
 def _names(configuration: Configuration) -> tuple[str, str]:

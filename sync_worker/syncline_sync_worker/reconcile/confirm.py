@@ -15,6 +15,7 @@ from syncline_sync_worker.reconcile.looks import look_again
 from syncline_sync_worker.reconcile.progress import ProgressCallback, Stage
 from syncline_sync_worker.reconcile.sample import Sample
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
+from syncline_sync_worker.reconcile.settle import Settle
 from syncline_sync_worker.reconcile.tally import Tally
 from syncline_sync_worker.reconcile.unhandled import Unhandled
 
@@ -30,6 +31,7 @@ class Confirmation:
         sample: Sample,
         *,
         settings: ReconcileSettings,
+        settle: Settle,
         unhandled: Unhandled,
         overdue: int | None = None,
         sleep: Callable[[float], Awaitable[object]],
@@ -39,6 +41,7 @@ class Confirmation:
         self._clock = clock
         self._sample = sample
         self._settings = settings
+        self._settle = settle
         self._unhandled = unhandled
         self._overdue = overdue
         self._sleep = sleep
@@ -62,7 +65,7 @@ class Confirmation:
 
     async def _look(self, tally: Tally) -> None:
         """The unhandled events are read before both sides: an event that is handled in between shows in the index."""
-        horizon = await read_horizon(self._engine, self._clock, self._settings.settle_us, self._unhandled)
+        horizon = await read_horizon(self._engine, self._clock, self._settle, self._unhandled)
         flying = await in_flight(self._engine, self._clock, [suspect.ref for suspect in tally.suspects], self._unhandled)
         tally.leave_young([suspect.ref in flying for suspect in tally.suspects])
         again: list[Finding] = []

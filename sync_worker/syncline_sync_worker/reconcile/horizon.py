@@ -18,6 +18,7 @@ from syncline_contracts.identity import Ref
 from syncline_contracts.revision import MAX_AHEAD, Clock
 from syncline_store.engines.protocol import Engine, OutboxRow, Pos
 from syncline_store.indexing.pages import OUTBOX_LIFE, pages
+from syncline_sync_worker.reconcile.settle import Settle
 from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
 
 FURTHEST_DUE = 600_000_000
@@ -38,12 +39,14 @@ class Horizon:
         return young
 
 
-async def read_horizon(engine: Engine, clock: Clock, settle: int, unhandled: Unhandled = DIRECT) -> Horizon:
-    """The oldest event that may be unhandled, the settle window (µs) at least. Raises Unavailable."""
+async def read_horizon(engine: Engine, clock: Clock, settle: Settle, unhandled: Unhandled = DIRECT) -> Horizon:
+    """The oldest event that may be unhandled, the settle window at least. Raises Unavailable."""
     now = clock.now()
-    before = now - max(settle, engine.outbox.lateness)
     marks = await engine.leases.marks()
     published = await unhandled.oldest()
+    if published is not None:
+        settle.measured(now - published, now)
+    before = now - max(settle.window(now), engine.outbox.lateness)
     before = before if published is None else min(before, published)
     for shard in range(engine.outbox.shards):
         first = await engine.outbox.read(shard, _begin(marks.get(shard), now), _end(now), 1)

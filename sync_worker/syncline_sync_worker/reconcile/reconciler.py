@@ -8,6 +8,7 @@ from typing import assert_never
 
 from syncline_contracts.drift import DriftReport
 from syncline_contracts.errors import Unavailable
+from syncline_contracts.identity import SYSTEM_TENANT
 from syncline_contracts.revision import Clock
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
@@ -20,8 +21,9 @@ from syncline_sync_worker.reconcile.repair import write_repairs
 from syncline_sync_worker.reconcile.resume import Checkpoint
 from syncline_sync_worker.reconcile.safety import Allowed, Refusal, another_store, judge, source_looks_empty
 from syncline_sync_worker.reconcile.sample import Sample
-from syncline_sync_worker.reconcile.scope import Scope
+from syncline_sync_worker.reconcile.scope import Scope, cut
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
+from syncline_sync_worker.reconcile.settle import Settle
 from syncline_sync_worker.reconcile.tally import Tally
 from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
 from syncline_sync_worker.reconcile.walk import Compared, walk
@@ -79,9 +81,11 @@ class Reconciler:
         self._unhandled = unhandled
         self._overdue = overdue
         self._sleep = sleep
+        self.settle = Settle(*settings.settle_us)
+        """How long what was written is left alone; whoever measures the lag tells it."""
         self._sample = Sample(engine, index, embedder, clock, indexing)
         self._confirmation = Confirmation(
-            engine, index, clock, self._sample, settings=settings, unhandled=unhandled, overdue=overdue, sleep=sleep
+            engine, index, clock, self._sample, settings=settings, settle=self.settle, unhandled=unhandled, overdue=overdue, sleep=sleep
         )
 
     async def check(
@@ -109,8 +113,8 @@ class Reconciler:
             source = await self._engine.identity()
             refused = another_store(source, await self._index.source())
             if refused is None:
-                await self._walk(Course(scope, sample, rate, checkpoint, source), tally, progress)
-                refused = await self._refused(tally)
+                met = await self._walk(Course(scope, sample, rate, checkpoint, source), tally, progress)
+                refused = None if met else await self._refused(tally)
             if refused is None:
                 await self._confirmation.confirm(tally, progress)
         except Unavailable as outage:
@@ -119,14 +123,16 @@ class Reconciler:
             await checkpoint.done()
         return tally.report(refused)
 
-    async def _walk(self, course: Course, tally: Tally, progress: ProgressCallback) -> None:
+    async def _walk(self, course: Course, tally: Tally, progress: ProgressCallback) -> bool:
+        """Whether it met a document of any app's."""
+        met = False
         settings, pace = self._settings, Pace(course.rate, self._sleep)
         walking = walk(
             self._engine,
             self._index,
             self._clock,
             course.scope,
-            settle=settings.settle_us,
+            settle=self.settle,
             per_range=pace.per_range(settings.range_documents),
             unhandled=self._unhandled,
             begin=await course.begin(tally),
@@ -136,11 +142,13 @@ class Reconciler:
             async for compared in walking:
                 before = tally.documents
                 tally.count(compared)
+                met = met or any(ref.tenant != SYSTEM_TENANT for ref in compared.sides.heads.refs)  # in truth looks at the first one
                 if course.sample > 0:
                     await self._look_at_vectors(compared, course.sample, tally)
                 await course.passed(compared.segments.stop, tally)
                 progress(tally.progress(Stage.WALK, compared.done, compared.total))
                 await pace.after(tally.documents - before)
+        return met
 
     async def _look_at_vectors(self, compared: Compared, share: float, tally: Tally) -> None:
         refs = compared.sample(share)
@@ -148,8 +156,17 @@ class Reconciler:
             tally.count_sample(*await self._sample.look(refs[begin : begin + self._settings.sample_documents]))
 
     async def _refused(self, tally: Tally) -> str | None:
-        estimate = 0 if tally.documents else await self._engine.documents.estimate()
-        return source_looks_empty(tally.documents, estimate, tally.removals)
+        if not tally.removals or await self._holds_documents():
+            return None
+        return source_looks_empty(tally.removals)
+
+    async def _holds_documents(self) -> bool:
+        """Whether the source holds any document, of whatever scope. Probes are none: a watch on the wrong source writes them there."""
+        for segments in cut(EVERYTHING.segments, await self._engine.documents.estimate(), self._settings.range_documents):
+            blocks = [block async for block in self._engine.documents.heads(segments.start, segments.stop - 1)]
+            if any(ref.tenant != SYSTEM_TENANT for block in blocks for ref in block.refs):
+                return True
+        return False
 
     def plan(self, report: DriftReport, *, max_repairs: int | None = None, max_share: float | None = None) -> Allowed | Refusal:
         """What `repair` would do with this report, and nothing is done."""

@@ -44,10 +44,8 @@ def another_store(source: str, stamp: str | None) -> str | None:
     )
 
 
-def source_looks_empty(documents: int, estimate: int, orphans: int) -> str | None:
+def source_looks_empty(orphans: int) -> str:
     """Why nothing can be told: a source without a document and an index full of orphans are hardly of one another."""
-    if documents or estimate or not orphans:
-        return None
     return (
         f"the source looks empty, and all {orphans} documents in the index would be orphans: is this the right store, and has it been "
         "restored? If the documents are really gone, remove the collection instead"

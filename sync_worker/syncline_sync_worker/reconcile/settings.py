@@ -1,8 +1,8 @@
 """Settings of the reconciler: how careful it is, and how much it may repair at once."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from syncline_store.settings import Settings
 from syncline_sync_worker.reconcile.safety import Caps
@@ -17,6 +17,8 @@ class ReconcileSettings(Settings):
 
     settle: Seconds = 5.0
     """Differences younger than this are left alone, whatever the outbox says."""
+    settle_most: Seconds = 60.0
+    """They are left alone for as long as the lag that was measured lately, but for no longer than this."""
     delay: Seconds = 2.0
     """How long a difference is left to mend itself before each further look."""
     confirmations: Count = 2
@@ -39,14 +41,35 @@ class ReconcileSettings(Settings):
     """Repair events written together."""
 
     @property
-    def settle_us(self) -> int:
-        """The settle window in microseconds, the unit of all times inside."""
-        return int(self.settle * 1e6)
+    def settle_us(self) -> tuple[int, int]:
+        """The bounds of the settle window in microseconds, the unit of all times inside."""
+        return int(self.settle * 1e6), int(max(self.settle, self.settle_most) * 1e6)
 
     @property
     def caps(self) -> Caps:
         """What a run may repair unless it is told otherwise."""
         return Caps(self.max_repairs, self.max_share, self.few)
+
+
+class CanarySettings(Settings):
+    """Of the probe that `syncline reconcile watch` writes and searches for. Durations are seconds."""
+
+    enabled: bool = True
+    """Without it a watch writes no document."""
+    interval: Annotated[float, Field(gt=0)] = 10.0
+    """How long it rests between two probes."""
+    slow: Annotated[float, Field(gt=0)] = 10.0
+    """A probe that took longer to be found is told of."""
+    lost: Annotated[float, Field(gt=0)] = 30.0
+    """A probe that is not found by then is lost. An alert comes within `interval` and this."""
+    ttl: Annotated[int, Field(ge=60)] = 3600
+    """How long a probe lives: after the last one of a watch that ended, nothing is left."""
+
+    @model_validator(mode="after")
+    def _slow_before_lost(self) -> Self:
+        if self.slow >= self.lost:
+            raise ValueError("slow must be shorter than lost")
+        return self
 
 
 class WatchSettings(Settings):
@@ -60,3 +83,4 @@ class WatchSettings(Settings):
     """The share of the documents whose payloads and vectors are computed again in each walk."""
     repair: bool = False
     """Whether it repairs what it finds, within the caps of `reconcile`."""
+    canary: CanarySettings = CanarySettings()

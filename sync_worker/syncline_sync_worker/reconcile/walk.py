@@ -18,6 +18,7 @@ from syncline_sync_worker.reconcile.compare import Differences, compare
 from syncline_sync_worker.reconcile.findings import Sides
 from syncline_sync_worker.reconcile.horizon import Horizon, read_horizon
 from syncline_sync_worker.reconcile.scope import Scope, cut
+from syncline_sync_worker.reconcile.settle import Settle
 from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
 
 _CHANCE = np.random.default_rng()
@@ -57,7 +58,7 @@ async def walk(
     clock: Clock,
     scope: Scope,
     *,
-    settle: int,
+    settle: Settle,
     per_range: int,
     unhandled: Unhandled = DIRECT,
     begin: int | None = None,
@@ -83,7 +84,7 @@ async def walk(
 
 
 async def _sources(
-    engine: Engine, clock: Clock, scope: Scope, ranges: Sequence[range], *, settle: int, unhandled: Unhandled
+    engine: Engine, clock: Clock, scope: Scope, ranges: Sequence[range], *, settle: Settle, unhandled: Unhandled
 ) -> AsyncGenerator[Source, None]:
     """Each read while the index's points of the range before are."""
     for segments in ranges:
