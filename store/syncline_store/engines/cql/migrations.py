@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from string import Template
 
 from syncline_contracts.errors import StorageUnavailable
-from syncline_store.engines.cql.dialects import CASSANDRA, SCYLLADB, TELL, Dialect
+from syncline_store.engines.cql.dialects import Dialect
 from syncline_store.engines.cql.session import CqlSession, Statement
 from syncline_store.engines.migration import Migration, lacking, shipped
 
@@ -40,7 +40,7 @@ async def migrate(session: CqlSession, now: int) -> None:
     """Apply what is missing. Two at once: the second waits for the lock, then finds the work done. Raises SchemaTooNew."""
     if not await missing(session):
         return
-    dialect = SCYLLADB if await session.define(TELL) else CASSANDRA
+    dialect = await session.dialect()
     await _prepare_ground(session)
     async with _locked(session):
         for migration in await missing(session):

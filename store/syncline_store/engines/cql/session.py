@@ -14,6 +14,7 @@ from syncline_contracts.errors import StorageUnavailable, SynclineError
 from syncline_store.engines.cql.binding import Prepared
 from syncline_store.engines.cql.bridge import answer
 from syncline_store.engines.cql.connecting import connect, level
+from syncline_store.engines.cql.dialects import CASSANDRA, SCYLLADB, TELL, Dialect
 from syncline_store.engines.cql.errors import translated
 from syncline_store.settings import CqlSettings
 
@@ -26,10 +27,19 @@ _LONG_ENOUGH = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """CQL text; ``{keyspace}`` is filled in. A `serial` read sees every conditional write that was begun before it."""
+    """CQL text; ``{keyspace}`` is filled in. A `serial` read sees every conditional write that was begun before it.
+
+    A `scan` reads much that nobody will soon read again.
+    """
 
     text: str
     serial: bool = False
+    scan: bool = False
+
+    def on(self, dialect: Dialect, settings: CqlSettings) -> str:
+        """The text for a server."""
+        scan = dialect.scan.format(milliseconds=round(settings.request_timeout * 1e3)) if self.scan else ""
+        return self.text.replace("{keyspace}", settings.keyspace) + scan
 
 
 class CqlSession:
@@ -39,6 +49,7 @@ class CqlSession:
         self.settings = settings
         self._session = session
         self._serial = level(settings.serial_consistency)
+        self._dialect: Dialect | None = None
         self._prepared: dict[Statement, Prepared] = {}
         self._room = asyncio.Semaphore(settings.max_in_flight)
         self._preparing = asyncio.Lock()
@@ -62,6 +73,12 @@ class CqlSession:
         """The datacentre that requests go to."""
         hosts = self._session.cluster.metadata.all_hosts()
         return self.settings.local_dc or next((host.datacenter for host in hosts if host.is_up and host.datacenter), "datacenter1")
+
+    async def dialect(self) -> Dialect:
+        """Which server this is: asked once."""
+        if self._dialect is None:
+            self._dialect = SCYLLADB if await self.define(TELL) else CASSANDRA
+        return self._dialect
 
     async def prepared(self, statement: Statement) -> Prepared:
         """The statement, prepared at its first use."""
@@ -127,8 +144,9 @@ class CqlSession:
     async def _prepare(self, statement: Statement) -> Prepared:
         if self._closed:
             raise self._is_closed()
+        text = statement.on(await self.dialect(), self.settings)
         try:
-            prepared = await asyncio.to_thread(self._session.prepare, statement.text.replace("{keyspace}", self.settings.keyspace))
+            prepared = await asyncio.to_thread(self._session.prepare, text)
         except Exception as error:
             raise _told(error, self.settings) from error
         prepared.is_idempotent = True  # each of our statements is, and none is retried by the driver

@@ -30,12 +30,14 @@ SCAN_ON = Statement(
 # Whole segments; the token tells a row's segment.
 HEADS = Statement(
     "SELECT tenant, namespace, key, TOKEN(tenant, namespace, bucket), WRITETIME(deleted), content_hash, expires_at, deleted, index_spec "
-    "FROM {keyspace}.documents WHERE TOKEN(tenant, namespace, bucket) >= ? AND TOKEN(tenant, namespace, bucket) <= ?"
+    "FROM {keyspace}.documents WHERE TOKEN(tenant, namespace, bucket) >= ? AND TOKEN(tenant, namespace, bucket) <= ?",
+    scan=True,
 )
 
 # For an estimate: how many rows a part of the ring holds.
 COUNTED = Statement(
-    "SELECT TOKEN(tenant, namespace, bucket), WRITETIME(deleted) FROM {keyspace}.documents WHERE TOKEN(tenant, namespace, bucket) >= ?"
+    "SELECT TOKEN(tenant, namespace, bucket), WRITETIME(deleted) FROM {keyspace}.documents WHERE TOKEN(tenant, namespace, bucket) >= ?",
+    scan=True,
 )
 SIZES = Statement(
     "SELECT mean_partition_size, partitions_count FROM system.size_estimates WHERE keyspace_name = ? AND table_name = 'documents'"
