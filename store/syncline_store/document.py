@@ -64,6 +64,8 @@ class Write:
     event: ChangeEvent
     ttl: int | None = None
     """Seconds that the row lives in the storage, None for ever; a tombstone's is the grace."""
+    times: tuple[int, int] | None = None
+    """Of a row that is only to live longer: its created_at and updated_at, µs. None: both are the event's first_at."""
 
     @property
     def ref(self) -> Ref:
@@ -74,6 +76,16 @@ class Write:
     def revision(self) -> int:
         """The row's write timestamp, µs since 1970."""
         return self.event.revision
+
+    @property
+    def created_at(self) -> int:
+        """When the document was first written, as far as this write knows."""
+        return self.event.first_at if self.times is None else self.times[0]
+
+    @property
+    def updated_at(self) -> int:
+        """When this value was written."""
+        return self.event.first_at if self.times is None else self.times[1]
 
 
 class Row(NamedTuple):

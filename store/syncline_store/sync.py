@@ -62,6 +62,7 @@ class SyncTenantView:
 
     put = _blocking(TenantView.put)
     delete = _blocking(TenantView.delete)
+    refresh = _blocking(TenantView.refresh)
     configure = _blocking(TenantView.configure)
     get = _blocking(TenantView.get)
     get_many = _blocking(TenantView.get_many)

@@ -31,6 +31,8 @@ from syncline_store.listing import Cursor, Listing
 from syncline_store.namespace_settings import wanted_settings
 from syncline_store.parts import Parts
 from syncline_store.rates import SEARCHES, WRITES, Rates
+from syncline_store.refreshing import due, refreshed
+from syncline_store.together import together
 from syncline_store.tracing import span
 from syncline_store.writing import Draft, Writer
 
@@ -121,6 +123,22 @@ class TenantView:
         """
         wanted = wanted_settings(fields, filterable, buckets)
         return await self._writer.configure(self.tenant, checked_namespace(namespace, self._limits), wanted)
+
+    async def refresh(self, documents: Iterable[Document]) -> int:
+        """Give those of these documents that have a life another one from now, as long as at their put; how many were given one.
+
+        A tenth of it must be gone, or too little is gained; on ScyllaDB and Cassandra also, at least a minute must be left. Revision
+        and times stay. What was put, deleted or expired since they were read is left as it is. Raises what `put` does.
+        """
+        now, guarded = self._parts.clock.now(), self._parts.settings.cql_settings is not None
+        refs = [self._ref(document.namespace, document.key) for document in due(documents, now, guarded=guarded)]
+        count = 0
+        for first in range(0, len(refs), BULK_READ):
+            rows = await self._parts.engine.documents.read(refs[first : first + BULK_READ])
+            writes = [write for row in rows if row is not None and (write := refreshed(row, now, guarded=guarded)) is not None]
+            await together([self._finish(write) for write in writes])
+            count += len(writes)
+        return count
 
     # ------------------------------------------------------------------ reading
 

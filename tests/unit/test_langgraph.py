@@ -229,6 +229,30 @@ async def test_minutes_are_minutes_and_the_default_gives_way_to_what_a_put_says(
         assert await alive() == {"ever"}
 
 
+async def test_what_is_read_lives_on_unless_the_configuration_or_the_call_says_otherwise() -> None:
+    now = ManualClock()
+    async with AsyncSynclineStore.from_conn_string(MEMORY, ttl={"default_ttl": 1}, index=indexing(), clock=Clock(now=now)) as store:
+        for key in ("got", "searched", "asked", "left", "peeked"):
+            await store.aput(A, key, {"text": key})
+        for _ in range(3):
+            now.forward(40)
+            assert await store.aget(A, "got") is not None
+            assert [item.key for item in await store.asearch(A, filter={"text": "searched"})] == ["searched"]
+            assert [item.key for item in await store.asearch(A, query="asked", limit=1)] == ["asked"]
+            await store.aget(A, "peeked", refresh_ttl=False)
+            await store.asearch(A, query="peeked", limit=1, refresh_ttl=False)
+        assert {item.key for item in await store.asearch(A, refresh_ttl=False)} == {"got", "searched", "asked"}
+        now.forward(61)
+        assert await store.asearch(A) == []
+    quiet = {"default_ttl": 1, "refresh_on_read": False}
+    async with AsyncSynclineStore.from_conn_string(MEMORY, ttl=quiet, clock=Clock(now=now)) as store:  # type: ignore[arg-type] # a dict
+        await store.aput(A, "k", {})
+        now.forward(40)
+        assert await store.aget(A, "k") is not None
+        now.forward(30)
+        assert await store.aget(A, "k") is None
+
+
 async def test_a_namespace_whose_items_expired_is_not_listed() -> None:
     now = ManualClock()
     async with AsyncSynclineStore.from_conn_string(MEMORY, clock=Clock(now=now)) as store:

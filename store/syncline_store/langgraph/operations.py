@@ -4,7 +4,8 @@ Within a batch all reads come before all writes, as in LangGraph's own stores. W
 also across batches that nobody waited for; of several to one document the last one wins.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -32,6 +33,9 @@ SECONDS = 60
 """Of LangGraph's unit of time."""
 
 Outcome = SynclineError | None
+Scored = tuple[Document, float | None]
+
+_log = logging.getLogger(__name__)
 
 
 class Operations:
@@ -77,6 +81,7 @@ class Operations:
 
     async def _get(self, ops: Sequence[GetOp]) -> list[Item | None]:
         documents = await self._view.get_many([(tuple(op.namespace), op.key) for op in ops])
+        await self._refresh(document for document, op in zip(documents, ops, strict=True) if document is not None and op.refresh_ttl)
         return [None if document is None else Item(**_said(document)) for document in documents]
 
     async def _search(self, op: SearchOp) -> list[SearchItem]:
@@ -84,12 +89,16 @@ class Operations:
             return []
         condition = wanted(op.filter)
         if op.query and op.query.strip() and self._fields is not None:
-            return await self._nearest(op, op.query, condition)
-        return await self._listed(op, condition)
+            found = await self._nearest(op, op.query, condition)
+        else:
+            found = await self._listed(op, condition)
+        if op.refresh_ttl:
+            await self._refresh(document for document, _ in found)
+        return [SearchItem(**_said(document), score=score) for document, score in found]
 
-    async def _listed(self, op: SearchOp, condition: Wanted) -> list[SearchItem]:
+    async def _listed(self, op: SearchOp, condition: Wanted) -> list[Scored]:
         """From the documents themselves: what is kept out of the index, or not in it yet, is there, too."""
-        found: list[SearchItem] = []
+        found: list[Scored] = []
         left = op.offset
         async with aclosing(self._view.documents(tuple(op.namespace_prefix), filter=condition.filter)) as documents:  # type: ignore[type-var] # an async generator
             async for document in documents:
@@ -98,21 +107,21 @@ class Operations:
                 if left > 0:
                     left -= 1
                     continue
-                found.append(SearchItem(**_said(document)))
+                found.append((document, None))
                 if len(found) == op.limit:
                     break
         return found
 
-    async def _nearest(self, op: SearchOp, query: str, condition: Wanted) -> list[SearchItem]:
+    async def _nearest(self, op: SearchOp, query: str, condition: Wanted) -> list[Scored]:
         """What the index cannot check is checked here, and further hits are asked for until the page is full."""
         prefix = tuple(op.namespace_prefix)
         await self._unindexed.wait(prefix)
         begin, skip = (op.offset, 0) if not condition.checks else (0, op.offset)
-        found: list[SearchItem] = []
+        found: list[Scored] = []
         while True:
             size = min(MOST_READ, max(op.limit, 10) if condition.checks else skip + op.limit - len(found))
             hits = await self._view.search(prefix, query=query, filter=condition.filter, limit=size, offset=begin)
-            found += [SearchItem(**_said(hit.document), score=hit.score) for hit in hits if condition.holds(hit.value)]
+            found += [(hit.document, hit.score) for hit in hits if condition.holds(hit.value)]
             begin += size
             if len(found) >= skip + op.limit or len(hits) < size or begin > FARTHEST:
                 return found[skip : skip + op.limit]
@@ -139,6 +148,13 @@ class Operations:
         """Whether it holds a document; a namespace comes before those below it."""
         page = await self._view.list(namespace, limit=1)
         return any(document.namespace == namespace for document in page.items)
+
+    async def _refresh(self, documents: Iterable[Document]) -> None:
+        """What was read lives on. That this fails is no reason not to give it."""
+        try:
+            await self._view.refresh(documents)
+        except SynclineError as error:
+            _log.warning("what was read could not be given a longer life: %s", error)
 
     # ------------------------------------------------------------------ writing
 

@@ -101,7 +101,7 @@ class Writing:
                 where = await self._where(write)
                 life = _life(write, now)
                 made = put.bind((write.revision, life, *_columns(write), life, *where))
-                first = created.bind((-write.event.first_at, life, write.event.first_at, *where))
+                first = created.bind((-write.created_at, life, write.created_at, *where))
             except _ENCODING as error:
                 bound.append(Refused(unfit(write.event.key, error)))
             else:
@@ -215,7 +215,7 @@ def _columns(write: Write) -> tuple[Any, ...]:
     event = write.event
     return (
         event.expires_at,
-        event.first_at,
+        write.updated_at,
         event.id,
         write.content_hash,
         write.index_spec,
