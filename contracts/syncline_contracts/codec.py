@@ -4,6 +4,7 @@ Fields that this version does not know are ignored; an unknown major schema vers
 names in any case.
 """
 
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -30,7 +31,7 @@ OF_EVERY_EVENT = {
 
 def encode(event: ChangeEvent) -> tuple[bytes, dict[str, str]]:
     """Give the body and the headers of an event."""
-    return encode_body(event), OF_EVERY_EVENT | own_headers(event)
+    return encode_body(event), OF_EVERY_EVENT | own_headers(event, event.ref.document)
 
 
 def encode_body(event: ChangeEvent) -> bytes:
@@ -38,13 +39,13 @@ def encode_body(event: ChangeEvent) -> bytes:
     return event.model_dump_json(exclude_none=True).encode()
 
 
-def own_headers(event: ChangeEvent) -> dict[str, str]:
-    """The headers beside those of every event."""
+def own_headers(event: ChangeEvent, document: uuid.UUID) -> dict[str, str]:
+    """The headers beside those of every event. `document` is the id of its document."""
     second, rest = divmod(event.first_at, 1_000_000)
     headers = {
         "ce_id": str(event.id),
         "ce_time": f"{_until_the_second(second)}.{rest:06}+00:00",
-        "ce_subject": str(event.ref.document),
+        "ce_subject": str(document),
     }
     if event.traceparent is not None:
         headers["traceparent"] = event.traceparent

@@ -35,11 +35,12 @@ class KafkaPublisher:
         await self._producer.aclose()
 
     def _record(self, row: OutboxRow) -> Record:
-        headers = codec.own_headers(row.event)
+        document = row.event.ref.document
+        headers = codec.own_headers(row.event, document)
         return Record(
             place=(row.shard, row.pos.at, row.pos.tie, row.event.id.int),
             topic=self._topic,
-            key=bytes.fromhex(headers["ce_subject"].replace("-", "")),
+            key=document.bytes,
             value=codec.encode_body(row.event),
-            headers=[*_OF_EVERY_EVENT, *((name, value.encode()) for name, value in headers.items())],
+            headers=[*_OF_EVERY_EVENT, *[(name, value.encode()) for name, value in headers.items()]],
         )
