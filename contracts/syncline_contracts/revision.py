@@ -63,6 +63,12 @@ class Clock:
             self._refuse_ahead(revision, self._now())
             self._last = max(self._last, revision)
 
+    def follow(self, revision: int) -> None:
+        """As `observe`, but a revision that is too far ahead is left alone: for what was read, which is shown whatever the clocks say."""
+        with self._lock:
+            if revision <= self._now() + MAX_AHEAD:
+                self._last = max(self._last, revision)
+
     @staticmethod
     def _refuse_ahead(revision: int, now: int) -> None:
         if revision > now + MAX_AHEAD:

@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from syncline_store.conditional import Applied, Refused, Superseded
 from syncline_store.document import Document
 from syncline_store.engines.protocol import Page
 from syncline_store.settings import IndexingSettings, LimitSettings, StoreSettings
@@ -14,7 +15,21 @@ from syncline_store.tenant import Put, TenantView
 if TYPE_CHECKING:
     from syncline_store.search.hydrate import Hit
 
-__all__ = ["Document", "Hit", "IndexingSettings", "LimitSettings", "Page", "Put", "Store", "StoreSettings", "TenantView", "open_store"]
+__all__ = [
+    "Applied",
+    "Document",
+    "Hit",
+    "IndexingSettings",
+    "LimitSettings",
+    "Page",
+    "Put",
+    "Refused",
+    "Store",
+    "StoreSettings",
+    "Superseded",
+    "TenantView",
+    "open_store",
+]
 
 
 def __getattr__(name: str) -> Any:

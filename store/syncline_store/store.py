@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from syncline_contracts.errors import InvalidDocument
 from syncline_contracts.identity import SYSTEM_TENANT
 from syncline_contracts.revision import Clock
+from syncline_store.conditional_writing import ConditionalWriter
 from syncline_store.directory import Directory
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
@@ -40,6 +41,7 @@ class Store:
         self.parts = parts
         self._directory = Directory(parts.engine.namespaces)
         self._writer = Writer(parts.engine, self._directory, parts.clock, settings)
+        self._conditional = ConditionalWriter(parts.engine.documents, self._writer, parts.clock, settings.write_deadline)
         self._inline = InlineIndexing(parts) if settings.inline else None
         self._search: Search | None = None
         self._rates = Rates(settings.rates)
@@ -56,7 +58,7 @@ class Store:
         return self._view(SYSTEM_TENANT, Rates(RateSettings()))
 
     def _view(self, tenant: str, rates: Rates) -> TenantView:
-        return TenantView(tenant, self.parts, self._writer, self._inline, rates, self._searching)
+        return TenantView(tenant, self.parts, self._writer, self._conditional, self._inline, rates, self._searching)
 
     async def catch_up(self) -> int:
         """Index now what inline indexing left behind; how many events there were. 0 where relay and worker index.

@@ -62,6 +62,10 @@ class SyncTenantView:
 
     put = _blocking(TenantView.put)
     delete = _blocking(TenantView.delete)
+    put_if_absent = _blocking(TenantView.put_if_absent)
+    update_if = _blocking(TenantView.update_if)
+    update_if_value = _blocking(TenantView.update_if_value)
+    delete_if = _blocking(TenantView.delete_if)
     refresh = _blocking(TenantView.refresh)
     configure = _blocking(TenantView.configure)
     get = _blocking(TenantView.get)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from syncline_contracts.errors import EmbedderUnavailable, IndexUnavailable, InvalidQuery, SynclineError
 from syncline_contracts.identity import Namespace, Ref
+from syncline_store.conditional import Absent, Applied, AtRevision, Condition, HasValue, Outcome
+from syncline_store.conditional_writing import ConditionalWriter
 from syncline_store.document import Apart, Document, Write, living
 from syncline_store.engines.protocol import NamespaceSettings, Page
 from syncline_store.exported import Header, document_line
@@ -70,6 +72,7 @@ class TenantView:
     tenant: str
     _parts: Parts = field(repr=False)
     _writer: Writer = field(repr=False)
+    _conditional: ConditionalWriter = field(repr=False)
     _inline: InlineIndexing | None = field(repr=False)
     _rates: Rates = field(repr=False)
     _search: Callable[[], "Search"] = field(repr=False)
@@ -91,6 +94,51 @@ class TenantView:
     async def delete(self, namespace: Prefix, key: str) -> int:
         """Delete a document, there or not; the deletion's revision. Raises what `put` does."""
         return await self._write("syncline.delete", Draft(self._ref(namespace, key), None))
+
+    async def put_if_absent(
+        self, namespace: Prefix, key: str, value: dict[str, Any], *, index: Index = None, ttl: float | None = None
+    ) -> Outcome:
+        """Write a document if there is none: none was written, it was deleted, or it has expired.
+
+        Gives Applied with its revision; Refused with the document that is there, nothing written; or Superseded with the one that
+        replaced ours before this returned. Of several that are under way for one key at most one is applied. A plain `put` that runs at
+        the same time may land in between; the greater revision then wins, as among puts (docs/protocol.md, conditional writes).
+
+        Raises what `put` does. After WriteOutcomeUnknown look at what is there (`get`) before trying again; ClockSkew: the document
+        that is there was written by a clock too far ahead, nothing was written.
+        """
+        return await self._write_if("syncline.put_if_absent", self._draft(Put(namespace, key, value, index, ttl)), Absent())
+
+    async def update_if(
+        self, namespace: Prefix, key: str, value: dict[str, Any], *, revision: int, index: Index = None, ttl: float | None = None
+    ) -> Outcome:
+        """Replace a document that is at exactly this revision. Gives and raises what `put_if_absent` does."""
+        return await self._write_if("syncline.update_if", self._draft(Put(namespace, key, value, index, ttl)), AtRevision(revision))
+
+    async def update_if_value(
+        self, namespace: Prefix, key: str, value: dict[str, Any], *, expected: dict[str, Any], index: Index = None, ttl: float | None = None
+    ) -> Outcome:
+        """Replace a document whose value equals `expected` as JSON: keys in any order, 1 and 1.0 differ.
+
+        Gives and raises what `put_if_absent` does.
+        """
+        condition = HasValue(checked_value(expected, self._limits))
+        return await self._write_if("syncline.update_if_value", self._draft(Put(namespace, key, value, index, ttl)), condition)
+
+    async def delete_if(
+        self, namespace: Prefix, key: str, *, revision: int | None = None, expected: dict[str, Any] | None = None
+    ) -> Outcome:
+        """Delete a document that is at this revision, or whose value equals `expected`: one of the two must be given.
+
+        Gives and raises what `put_if_absent` does, and InvalidQuery for none or both.
+        """
+        if revision is not None and expected is None:
+            condition: Condition = AtRevision(revision)
+        elif expected is not None and revision is None:
+            condition = HasValue(checked_value(expected, self._limits))
+        else:
+            raise InvalidQuery("revision", "give either revision or expected")
+        return await self._write_if("syncline.delete_if", Draft(self._ref(namespace, key), None), condition)
 
     async def put_many(self, puts: Iterable[Put | tuple[Prefix, str, dict[str, Any]]]) -> Sequence[int | SynclineError]:
         """Write many, some at a time; for each, in order, its revision or the error that `put` would have raised.
@@ -153,6 +201,7 @@ class TenantView:
         found: list[Document | None] = []
         for first in range(0, len(refs), BULK_READ):
             rows = await self._parts.engine.documents.read(refs[first : first + BULK_READ])
+            self._parts.clock.follow(max((row.revision for row in rows if row is not None), default=0))  # what is put next is later
             now = self._parts.clock.now()
             found += [None if row is None else Document.of(row) for row in (living(row, now) for row in rows)]
         return found
@@ -291,8 +340,17 @@ class TenantView:
             (write,) = await self._writer.prepare([draft])
             return await self._finish(write)
 
+    async def _write_if(self, operation: str, draft: Draft, condition: Condition) -> Outcome:
+        with self._span(operation):
+            await self._open_inline()
+            landed = await self._conditional.write(draft, condition)
+            return Applied(await self._show(landed)) if isinstance(landed, Write) else landed
+
     async def _finish(self, write: Write) -> int:
         await self._writer.land(write)
+        return await self._show(write)
+
+    async def _show(self, write: Write) -> int:
         if self._inline is not None:
             await self._inline.index(write)
         return write.revision

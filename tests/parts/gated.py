@@ -6,7 +6,7 @@
     await first.finish()                     # all the rest; gives the outcomes
     await first.crash()                      # cancelled where it stands, before that step is done
 
-Steps: points, rows, embed, passages, remove, heads, refresh, defer. A call with nothing to do is no step.
+Steps: points, rows, serial (intents' rows), embed, passages, remove, heads, refresh, defer. A call with nothing to do is no step.
 """
 
 import asyncio
@@ -107,6 +107,9 @@ class GatedDocuments:
 
     async def read(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
         return await self._gate.pass_through("rows", lambda: self._inner.read(refs))
+
+    async def read_serial(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        return await self._gate.pass_through("serial", lambda: self._inner.read_serial(refs))
 
 
 class GatedOutbox:

@@ -18,6 +18,7 @@ from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
 from syncline_store.engines.protocol import (
     Audit,
+    ConditionalOutcome,
     DeadLetters,
     Documents,
     Engine,
@@ -29,6 +30,7 @@ from syncline_store.engines.protocol import (
     OutboxRow,
     Page,
     Pos,
+    Won,
     WriteOutcome,
 )
 from tests.parts.clock import MINUTE
@@ -160,6 +162,21 @@ class LateDocuments:
     async def read(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
         rows = await self._inner.read(refs)
         return [self._surfaced(ref, row) for ref, row in zip(refs, rows, strict=True)]
+
+    async def read_serial(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        """What is really there: a conditional write that was begun is finished by it."""
+        for ref in refs:
+            self._delays.documents.pop(ref, None)
+        return await self._inner.read_serial(refs)
+
+    async def write_if(self, write: Write, expected: Row | None) -> ConditionalOutcome:
+        """Its row surfaces like any other: until then it is accepted, and not committed."""
+        if write.ref in self._delays.documents:
+            self._states.setdefault(write.ref, [_State(-HELD, expected)])
+        outcome = await self._inner.write_if(write, expected)
+        if write.ref in self._delays.documents and isinstance(outcome, Won):
+            self._states[write.ref].append(_State(self._now(), outcome.row))
+        return outcome
 
     async def scan(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Row]:
         page = await self._inner.scan(tenant, prefix, after, limit)

@@ -175,6 +175,10 @@ class LosingDocuments:
         rows = await self._inner.read(refs)
         return [None if ref in self._lost else row for ref, row in zip(refs, rows, strict=True)]
 
+    async def read_serial(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        rows = await self._inner.read_serial(refs)
+        return [None if ref in self._lost else row for ref, row in zip(refs, rows, strict=True)]
+
 
 async def open_index(embedder: Embedder, *, by_filter: bool = False, url: str = ":memory:", collection: str = "syncline") -> Index:
     """An index, in memory unless a URL is given. `by_filter`: it is written to as a server is, with filters, which local mode

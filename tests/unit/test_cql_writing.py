@@ -13,7 +13,7 @@ from syncline_contracts.errors import ConfigurationError, StorageUnavailable, Sy
 from syncline_store.engines.cql.bounded import Bounded
 from syncline_store.engines.cql.errors import translated
 from syncline_store.engines.cql.partition import ranges, tokens
-from syncline_store.engines.cql.writing import NothingDone, Result, _batch, _failed, _life, _outcomes, _size
+from syncline_store.engines.cql.writing import NothingDone, Result, _batch, _failed, _outcomes, _size, life_of
 from syncline_store.engines.protocol import Refused, Stored, Unknown
 from tests.parts.writes import ref, write
 
@@ -64,7 +64,7 @@ def test_a_size_is_never_below_the_bytes_of_the_value() -> None:
     ("ttl", "life"), [(None, 0), (1, 1), (3_600, 3_600), (2**31 - 2 - 1_000_000, 2**31 - 2 - 1_000_000), (2**31 - 1_000_000, 0)]
 )
 def test_a_life_that_the_servers_cannot_count_has_no_ttl(ttl: int | None, life: int) -> None:
-    assert _life(write(ref(), 64, ttl=ttl), 1_000_000) == life
+    assert life_of(write(ref(), 64, ttl=ttl), 1_000_000) == life
 
 
 @given(first=st.integers(0, 4095), length=st.integers(0, 4095), count=st.integers(1, 64))

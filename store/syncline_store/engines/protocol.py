@@ -48,6 +48,37 @@ WriteOutcome = Stored | Unknown | Refused
 
 
 @dataclass(frozen=True, slots=True)
+class Won:
+    """A conditional write is there: the row as it was read back. Its revision is the storage's where that draws it (CQL)."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Certainly nothing of a conditional write landed: another row than the one expected was there, perhaps none."""
+
+    row: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """A conditional write landed, and a later write replaced it before it was read back."""
+
+    row: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """The expected row is ahead of the clock that stamps conditional writes, and stays: what was written lies behind it for good."""
+
+    problem: str
+
+
+ConditionalOutcome = Won | Lost | Overtaken | Shadowed | Unknown | Refused
+
+
+@dataclass(frozen=True, slots=True)
 class Grouping:
     """What writes one engine likes best: how many documents a call, and how many calls under way at once."""
 
@@ -180,6 +211,17 @@ class Documents(Protocol):
 
     async def read(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
         """The rows as they are now, tombstones and expired ones included, in the order asked; None where there is none."""
+
+    async def read_serial(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        """As `read`, and every conditional write that was begun before is either in what it gives or will never be."""
+
+    async def write_if(self, write: Write, expected: Row | None) -> ConditionalOutcome:
+        """Write a document if the row there is still the expected one, by its write_id; None: if there is none.
+
+        Its event, or one that makes the handler look, is durable before the document is. The same write again with the same `expected`
+        lands once at most; where an earlier attempt was Unknown, Lost says nothing of that one. Raises StorageUnavailable where
+        certainly nothing landed.
+        """
 
     async def scan(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Row]:
         """The rows at and below a prefix in (namespace, key) order, tombstones included, `limit` rows at most."""

@@ -1,10 +1,11 @@
 """Steps 2 to 5: read the index's points, then the rows, and decide on each document."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from syncline_contracts.errors import DocumentRefused
+from syncline_contracts.identity import Ref
 from syncline_contracts.revision import Clock
 from syncline_store.document import Row
 from syncline_store.engines.protocol import Documents
@@ -46,7 +47,16 @@ class Look:
         now = self.clock.now()
         points = await self.index.points([each.work.document for each in waiting])
         rows = await self.documents.read([each.work.ref for each in waiting])
-        return [Case(each.work, points[each.work.document], row, now, each.tries) for each, row in zip(waiting, rows, strict=True)]
+        serial = await self._serial([each.work for each in waiting if each.work.intents])
+        return [
+            Case(each.work, points[each.work.document], serial.get(each.work.ref, row), now, each.tries)
+            for each, row in zip(waiting, rows, strict=True)
+        ]
+
+    async def _serial(self, works: Sequence[Coalesced]) -> Mapping[Ref, Row | None]:
+        """The rows of what has an intent: its conditional write, if it was begun, is in them or will never be (C2)."""
+        refs = [work.ref for work in works]
+        return dict(zip(refs, await self.documents.read_serial(refs), strict=True)) if refs else {}
 
     async def decide(self, cases: Sequence[Case]) -> list[Decided]:
         """A verdict for each, in order. Only what is to be shown has its text read."""

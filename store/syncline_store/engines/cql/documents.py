@@ -6,6 +6,7 @@ from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
 from syncline_store.engines.columns import encoded
 from syncline_store.engines.cql import heads
+from syncline_store.engines.cql.conditional import Conditional
 from syncline_store.engines.cql.estimate import estimate
 from syncline_store.engines.cql.listing import Listing
 from syncline_store.engines.cql.namespaces import CqlNamespaces
@@ -14,7 +15,7 @@ from syncline_store.engines.cql.partition import LONGEST_KEY, bucket, segment
 from syncline_store.engines.cql.reading import Partition, Reading
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.writing import Writing
-from syncline_store.engines.protocol import Grouping, Heads, NamespaceSettings, Page, WriteOutcome
+from syncline_store.engines.protocol import ConditionalOutcome, Grouping, Heads, NamespaceSettings, Page, WriteOutcome
 
 LATENESS = 10 * 60 * 1_000_000
 """µs within which a document is readable after its event: a batch shows its rows one by one, and its log may be replayed."""
@@ -32,6 +33,7 @@ class CqlDocuments:
         self._listing = Listing(session, namespaces)
         self._reading = Reading(session)
         self._writing = Writing(session, namespaces, outbox)
+        self._conditional = Conditional(session, namespaces, outbox, self._writing)
 
     @property
     def lateness(self) -> int:
@@ -58,6 +60,14 @@ class CqlDocuments:
                 wanted.setdefault(partition, {})[ref.key] = ref
         found = await self._reading.get_many(wanted)
         return [None if partition is None else found[partition].get(ref.key) for partition, ref in zip(partitions, refs, strict=True)]
+
+    async def read_serial(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        """One serial read a row."""
+        return await self._conditional.read(refs)
+
+    async def write_if(self, write: Write, expected: Row | None) -> ConditionalOutcome:
+        """An intent, a conditional write, and a serial read."""
+        return await self._conditional.write(write, expected)
 
     async def scan(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Row]:
         """A page in (namespace, key) order. Raises InvalidQuery for a cursor that is not this listing's."""

@@ -28,7 +28,7 @@ ROW_BYTES = 500
 """About what a row and its outbox row weigh beside the value and three times the name."""
 BATCHES = 8
 """Batches of one call that are under way at once."""
-_ENCODING = (UnicodeError, ValueError, TypeError, OverflowError)
+ENCODING = (UnicodeError, ValueError, TypeError, OverflowError)
 """What the driver raises for a value that the column cannot hold."""
 _LAST_END = (1 << 31) - 2
 """Seconds since 1970 at which a TTL may end: Cassandra refuses later ones. Such a row stays; its expires_at is what readers go by."""
@@ -98,17 +98,17 @@ class Writing:
         bound: list[Bound | Refused] = []
         for write in writes:
             try:
-                where = await self._where(write)
-                life = _life(write, now)
-                made = put.bind((write.revision, life, *_columns(write), life, *where))
+                where = await self.where(write)
+                life = life_of(write, now)
+                made = put.bind((write.revision, life, *columns_of(write), life, *where))
                 first = created.bind((-write.created_at, life, write.created_at, *where))
-            except _ENCODING as error:
+            except ENCODING as error:
                 bound.append(Refused(unfit(write.event.key, error)))
             else:
                 bound.append(Bound(write, (made, first)))
         return bound
 
-    async def _where(self, write: Write) -> tuple[str, str, int, str]:
+    async def where(self, write: Write) -> tuple[str, str, int, str]:
         """The primary key. A namespace that was never written to is settled by its first write."""
         event = write.event
         if len(event.key.encode()) > LONGEST_KEY:  # the servers would say so when its event has been written perhaps
@@ -168,7 +168,7 @@ class Writing:
             await send(place)
             if place.is_late() and not await self._outbox.append_again([write.event for write in writes]):
                 return Unknown(f"it is stored, but {TOO_SLOW}")
-        except _ENCODING as error:
+        except ENCODING as error:
             return Refused(unfit(writes[0].event.key, error))
         except SynclineError as error:
             return _failed(error, writes[0])
@@ -198,7 +198,7 @@ def _outcomes(results: Sequence[Result]) -> list[WriteOutcome]:
     return [Unknown(str(result.error)) if isinstance(result, NothingDone) else result for result in results]
 
 
-def _life(write: Write, now: int) -> int:
+def life_of(write: Write, now: int) -> int:
     """The TTL in seconds, 0 for none."""
     return write.ttl if write.ttl is not None and now + write.ttl <= _LAST_END else 0
 
@@ -210,7 +210,7 @@ def _size(write: Write) -> int:
     return ROW_BYTES + (len(value) if value.isascii() else len(value.encode(errors="replace"))) + 12 * names
 
 
-def _columns(write: Write) -> tuple[Any, ...]:
+def columns_of(write: Write) -> tuple[Any, ...]:
     """Those of the statement, in its order."""
     event = write.event
     return (

@@ -9,7 +9,19 @@ from syncline_contracts.identity import Namespace, Ref, encode_namespace
 from syncline_store.document import Row, Write
 from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
-from syncline_store.engines.protocol import Grouping, Heads, Page, Refused, Stored, Unknown, WriteOutcome
+from syncline_store.engines.protocol import (
+    ConditionalOutcome,
+    Grouping,
+    Heads,
+    Lost,
+    Page,
+    Refused,
+    Shadowed,
+    Stored,
+    Unknown,
+    Won,
+    WriteOutcome,
+)
 from syncline_store.engines.sqlite import heads
 from syncline_store.engines.sqlite.connection import Connections
 from syncline_store.engines.sqlite.errors import is_outage, primary_code, unavailable
@@ -88,6 +100,14 @@ class SqliteDocuments:
             return []
         return await self._connections.reading.run(lambda connection: [_read(connection, ref) for ref in refs])
 
+    async def read_serial(self, refs: Sequence[Ref]) -> Sequence[Row | None]:
+        """The rows: every read sees what was committed before it."""
+        return await self.read(refs)
+
+    async def write_if(self, write: Write, expected: Row | None) -> ConditionalOutcome:
+        """The row is looked at, and replaced with its event, in one transaction."""
+        return await self._connections.writing.run(lambda connection: self._write_if(connection, write, expected))
+
     async def scan(self, tenant: str, prefix: Namespace, after: str | None, limit: int) -> Page[Row]:
         """A page in (namespace, key) order. Raises InvalidQuery for a cursor that is not this listing's."""
         start, end = prefix_range(prefix)
@@ -143,6 +163,33 @@ class SqliteDocuments:
         if unknown is None and is_late():
             unknown = self._event_again(connection, events)
         return [unknown or _STORED] * len(writes)
+
+    def _write_if(self, connection: sqlite3.Connection, write: Write, expected: Row | None) -> ConditionalOutcome:
+        try:
+            return self._replace(connection, write, expected)
+        except _UNFIT as error:
+            if is_outage(error):
+                raise
+            return Refused(InvalidDocument("document", f"{write.event.key[:80]!r} cannot be stored: {error}"))
+
+    def _replace(self, connection: sqlite3.Connection, write: Write, expected: Row | None) -> ConditionalOutcome:
+        event = event_columns(write.event)
+        connection.execute("BEGIN IMMEDIATE")
+        is_late = watch()
+        try:
+            found = _read(connection, write.ref)
+            if (against := _against(write, expected, found)) is not None:
+                connection.execute("ROLLBACK")
+                return against
+            self._put(connection, [_columns(write, event, self._positions.now())], [event])
+            there = _read(connection, write.ref)
+        except BaseException:
+            _roll_back(connection)
+            raise
+        unknown = self._commit(connection)
+        if unknown is None and is_late():
+            unknown = self._event_again(connection, [event])
+        return unknown or (Lost(there) if there is None else Won(there))
 
     def _put(self, connection: sqlite3.Connection, rows: Sequence[Columns], events: Sequence[Columns]) -> None:
         try:
@@ -201,6 +248,17 @@ def _columns(write: Write, event: Columns, now: int) -> Columns:
         first_at,
         write.value,
     )
+
+
+def _against(write: Write, expected: Row | None, found: Row | None) -> ConditionalOutcome | None:
+    """What stands against a conditional write; None: nothing does. An attempt of unknown outcome may have landed it already."""
+    if found is not None and found.write_id == write.event.id:
+        return Won(found)
+    if (found and found.write_id) != (expected and expected.write_id):
+        return Lost(found)
+    if found is not None and found.revision >= write.revision:
+        return Shadowed(f"the document's revision, {found.revision}, is not below that of the write, {write.revision}")
+    return None
 
 
 def _losers(connection: sqlite3.Connection, rows: Sequence[Columns]) -> None:
