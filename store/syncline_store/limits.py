@@ -140,14 +140,21 @@ def _checked_parts(parts: Sequence[str], limits: LimitSettings) -> Namespace:
         raise InvalidDocument("namespace", f"must be a tuple of strings, not {_name(parts)}: ('users', 'u1')")
     if len(parts) > limits.namespace_parts:
         raise InvalidDocument("namespace", f"has {len(parts)} parts, {limits.namespace_parts} at most")
+    most = limits.namespace_part_bytes
     for number, part in enumerate(parts):
-        _check_text(f"namespace[{number}]", part, limits.namespace_part_bytes)
+        if not _is_plain(part, most):
+            _check_text(f"namespace[{number}]", part, most)
     return tuple(parts)
 
 
+def _is_plain(text: object, most: int) -> bool:
+    """Nothing to look at more closely, as with nearly all names: every read and write passes by here."""
+    return type(text) is str and text.isascii() and 0 < len(text) <= most and "\0" not in text
+
+
 def _check_text(field: str, text: object, most: int) -> None:
-    if type(text) is str and text.isascii() and 0 < len(text) <= most and "\0" not in text:
-        return  # as nearly all are: every read and write passes by here
+    if _is_plain(text, most):
+        return
     if not isinstance(text, str):
         raise InvalidDocument(field, f"must be a string, not {_name(text)}")
     if not text:
