@@ -36,18 +36,13 @@ class DriftKind(StrEnum):
         return self in (DriftKind.ORPHAN, DriftKind.EXPIRED)
 
     @property
-    def by_hand(self) -> bool:
-        """No event repairs it: what stands there twice has an id that no event speaks of."""
-        return self is DriftKind.DUPLICATE
-
-    @property
     def remedy(self) -> str:
         """What a repair does about it."""
         match self:
             case DriftKind.ORPHAN | DriftKind.EXPIRED:
                 return "removes its points, unless they were written again meanwhile"
             case DriftKind.DUPLICATE:
-                return "nothing: delete the points that are named"
+                return "deletes the points that are named, unless they changed meanwhile, then embeds the document anew"
             case DriftKind.MISSING:
                 return "embeds the document, and writes its points"
             case DriftKind.STALE | DriftKind.PASSAGE_GAP | DriftKind.WRONG_MODEL | DriftKind.CORRUPT | DriftKind.PAYLOAD:
@@ -86,7 +81,7 @@ class Finding(BaseModel):
     since: int
     """The newest revision that takes part: the disagreement is at most as old as this."""
     points: tuple[str, ...] = ()
-    """Of a duplicate, the ids of the points that should not be there."""
+    """Points that stand under ids which are not those of their passages. No event speaks of them: a repair deletes them first."""
 
     @computed_field  # type: ignore[prop-decorator] # pydantic's own way to say it
     @property

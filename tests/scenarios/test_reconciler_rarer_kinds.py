@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from qdrant_client import models
+from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.drift import DriftKind, Verdict
 from syncline_contracts.identity import point_id
@@ -51,22 +52,74 @@ async def test_a_head_without_its_passages_is_a_gap(sides: TwoSides) -> None:
     await repair_and_expect_nothing_left(sides)
 
 
-async def test_a_passage_that_is_there_twice_is_named_by_its_point_and_no_event_is_written(sides: TwoSides) -> None:
+async def twice(sides: TwoSides, **changed: Any) -> models.Record:
+    """A second point for a passage of N1, such as a copy between collections with new ids leaves."""
     await sides.put(N1, THREE)
     await settled(sides)
     async with sides.behind_its_back() as raw:
         (record,) = await raw.retrieve(COLLECTION, [point_id(N1.document, 1)], with_vectors=True)
-        await raw.upsert(COLLECTION, [models.PointStruct(id=STRAY, vector=record.vector or {}, payload=record.payload)])
-    reconciler = sides.reconciler()
-    report = await reconciler.check()
+        await stray(raw, record, **changed)
+    return record
+
+
+async def stray(raw: AsyncQdrantClient, record: models.Record, **changed: Any) -> None:
+    payload = {**(record.payload or {}), **changed}
+    await raw.upsert(COLLECTION, [models.PointStruct(id=STRAY, vector=record.vector or {}, payload=payload)])
+
+
+async def there(sides: TwoSides) -> bool:
+    return bool(await sides.index.payloads([STRAY]))
+
+
+async def test_a_passage_that_is_there_twice_is_named_by_its_point_and_repaired_by_its_deletion(sides: TwoSides) -> None:
+    await twice(sides)
+    report = await sides.reconciler().check()
     assert kinds(report) == {"n1": DriftKind.DUPLICATE}
     assert report.findings[0].points == (STRAY,)
-    assert "delete the points" in report.findings[0].repair
-    assert (await reconciler.repair(report)).repaired == 0
-    assert await sides.unhandled() == []
+    assert "deletes the points that are named" in report.findings[0].repair
+    assert await there(sides), "a check only reads"
+    await repair_and_expect_nothing_left(sides)
+    assert not await there(sides)
+
+
+async def test_a_stray_that_became_another_documents_point_is_left_alone(sides: TwoSides) -> None:
+    record = await twice(sides)
+    reconciler = sides.reconciler()
+    report = await reconciler.check()
     async with sides.behind_its_back() as raw:
-        await raw.delete(COLLECTION, points_selector=[STRAY])
-    assert (await sides.reconciler().check()).verdict is Verdict.IN_STEP
+        await stray(raw, record, document=str(N2.document))
+    await sides.reconciler().repair(report)
+    assert await there(sides)
+
+
+async def test_a_stray_that_was_written_anew_is_left_alone(sides: TwoSides) -> None:
+    record = await twice(sides)
+    report = await sides.reconciler().check()
+    async with sides.behind_its_back() as raw:
+        await stray(raw, record, revision=sides.clock.tick())
+    await sides.reconciler().repair(report)
+    assert await there(sides)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind"),
+    [
+        ({"revision": None}, DriftKind.STALE),
+        ({"revision": 64}, DriftKind.STALE),
+        ({"passage": 7}, DriftKind.PASSAGE_GAP),
+        ({"model": "another"}, DriftKind.DUPLICATE),
+        ({"document": str(N2.document), "tenant": N2.tenant, "key": N2.key}, DriftKind.ORPHAN),
+    ],
+    ids=["no revision", "older", "beyond the last", "another model", "of nobody"],
+)
+async def test_a_stray_is_found_whatever_else_it_says_and_repaired(sides: TwoSides, changed: dict[str, Any], kind: DriftKind) -> None:
+    """The further looks ask for a document's points by their ids, which does not show a stray: it is looked for by its own."""
+    await twice(sides, **changed)
+    report = await sides.reconciler().check()
+    assert [(finding.kind, finding.points) for finding in report.findings] == [(kind, (STRAY,))]
+    assert report.findings[0].detail.endswith("1 point(s) stand under strange ids")
+    await repair_and_expect_nothing_left(sides)
+    assert not await there(sides)
 
 
 async def test_points_that_expired_long_ago_are_found_and_removed(sides: TwoSides) -> None:

@@ -32,6 +32,15 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
+class Stray:
+    """A point whose id is not that of its passage: to be deleted while it still says that it is this document's, of no newer revision."""
+
+    point: str
+    document: uuid.UUID
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Removal:
     """Passages from `from_passage` (1 or more) on, of revisions below `below` or exactly in a state of `seen`."""
 

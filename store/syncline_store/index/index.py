@@ -14,14 +14,14 @@ from syncline_store.engines.protocol import Page
 from syncline_store.filters.declared import Declared
 from syncline_store.index import stamp
 from syncline_store.index.alias import Built, built, turn
-from syncline_store.index.changes import Refresh, Removal, Upsert
+from syncline_store.index.changes import Refresh, Removal, Stray, Upsert
 from syncline_store.index.client import Client
 from syncline_store.index.collection import ensure, ensure_beside, target
 from syncline_store.index.declared import DeclaredFields
 from syncline_store.index.local import LocalPoints
 from syncline_store.index.points import VECTOR, Field, Mark, PointState
 from syncline_store.index.remote import RemotePoints
-from syncline_store.index.request import match, within
+from syncline_store.index.request import match, of_strays, within
 from syncline_store.index.scan import IndexPoints, scan
 from syncline_store.index.search import by_filter, nearest
 from syncline_store.index.state import Found
@@ -192,6 +192,11 @@ class Index:
 
             await self._client.call(delete)
         return found
+
+    async def delete_strays(self, strays: Sequence[Stray]) -> None:
+        """Delete points under strange ids, those that are still what was seen."""
+        selector = models.FilterSelector(filter=of_strays(strays))
+        await self._client.call(lambda qdrant: qdrant.delete(self._collection, points_selector=selector, wait=True))
 
     async def _count(self, where: models.Filter | None) -> int:
         answer = await self._client.call(lambda qdrant: qdrant.count(self._collection, where, exact=True))

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from qdrant_client import models
 
-from syncline_store.index.changes import Refresh, Removal, Upsert
+from syncline_store.index.changes import Refresh, Removal, Stray, Upsert
 from syncline_store.index.guard import Below, Gone, Guard, Mend, Plain, Version
 from syncline_store.index.points import VECTOR, Field, Mark, Point
 
@@ -47,6 +47,19 @@ def as_filter(guard: Guard) -> models.Filter:
     if isinstance(guard, Gone):
         return _any_of(guard.revision, *(_exactly(version) for version in guard.seen))
     assert_never(guard)
+
+
+def of_strays(strays: Sequence[Stray]) -> models.Filter:
+    """Those of the points that are still what was seen: an id may have become another document's point, or be written anew."""
+    return models.Filter(
+        should=[
+            models.Filter(
+                must=[models.HasIdCondition(has_id=[stray.point]), match(Field.DOCUMENT, str(stray.document))],
+                must_not=[within(Field.REVISION, gt=stray.newest)],
+            )
+            for stray in strays
+        ]
+    )
 
 
 def _any_of(revision: int, *others: models.Filter) -> models.Filter:

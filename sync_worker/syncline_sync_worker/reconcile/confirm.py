@@ -81,7 +81,7 @@ class Confirmation:
         for begin in range(0, len(sampled), self._settings.sample_documents):
             _, found = await self._sample.look([suspect.ref for suspect in sampled[begin : begin + self._settings.sample_documents]])
             now |= {finding.document: finding for finding in found}
-        now |= await self._still_twice([suspect for suspect in suspects if suspect.kind.by_hand])
+        now |= await self._still_twice([suspect for suspect in suspects if suspect.points])
         return [now[suspect.document] for suspect in suspects if suspect.document in now and _same(suspect, now[suspect.document])]
 
     async def _still_twice(self, suspects: Sequence[Finding]) -> dict[UUID, Finding]:

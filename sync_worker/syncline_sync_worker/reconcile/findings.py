@@ -9,7 +9,7 @@ from syncline_contracts.drift import DriftKind, Finding
 from syncline_contracts.identity import point_id
 from syncline_store.engines.protocol import Heads
 from syncline_store.index.points import Mark
-from syncline_store.index.scan import MARKS, IndexPoints, document_of
+from syncline_store.index.scan import MARKS, IndexPoints
 from syncline_sync_worker.reconcile.compare import KINDS, NONE, Bools, Differences
 
 
@@ -47,6 +47,8 @@ class Sides:
         if ref is None:
             raise ValueError("an unnamed difference has no finding")
         high, low = (points.documents[point] if row == NONE else heads.ids[row]).tolist()
+        strays = self._strays(high, low)
+        said = self._detail(kind, row, point, live)
         # An orphan's repair names the state of the point, any other's that of the row.
         expires_at = points.expires_at[point] if kind.removal else heads.expires_at[row]
         return Finding(
@@ -59,9 +61,9 @@ class Sides:
             source_revision=None if row == NONE else int(heads.revisions[row]),
             index_revision=None if point == NONE else int(points.revisions[point]),
             expires_at=int(expires_at),
-            detail=self._detail(kind, row, point, live),
+            detail=f"{said}; {len(strays)} point(s) stand under strange ids" if strays else said,
             since=since,
-            points=self._strays(point) if kind is DriftKind.DUPLICATE else (),
+            points=strays,
         )
 
     def _detail(self, kind: DriftKind, row: int, point: int, live: int) -> str:
@@ -75,19 +77,19 @@ class Sides:
             case DriftKind.STALE:
                 said = self._why_stale(row, point)
             case DriftKind.DUPLICATE:
-                said = "a passage has two points: delete those that are named here"
+                said = "a passage has two points, and searches find it twice"
             case DriftKind.PASSAGE_GAP:
                 said = f"the head counts {int(self.points.passages[point])} passage(s), {live} live point(s) are there"
             case _:
                 said = f"embedded with {self.points.models[point]!r}, not with {self.model!r}"
         return said
 
-    def _strays(self, point: int) -> tuple[str, ...]:
-        """The document's points whose ids are not those of their passages."""
-        document = document_of(self.points.documents[point])
-        held = np.flatnonzero((self.points.documents == self.points.documents[point]).all(axis=1)).tolist()
+    def _strays(self, high: int, low: int) -> tuple[str, ...]:
+        """The document's points whose ids are not those of their passages. Points that were read by their ids do not tell them."""
+        document, documents = uuid.UUID(int=high << 64 | low), self.points.documents
+        held = np.flatnonzero((documents[:, 0] == np.uint64(high)) & (documents[:, 1] == np.uint64(low))).tolist()
         named = ((self.points.ids[at], point_id(document, int(self.points.passage[at]))) for at in held)
-        return tuple(there for there, expected in named if there != expected)
+        return tuple(there for there, expected in named if there not in ("", expected))
 
     def _why_unwanted(self, row: int) -> str:
         if row == NONE:

@@ -17,7 +17,7 @@ from syncline_store.settings import IndexingSettings, StoreSettings
 from syncline_sync_worker.reconcile.confirm import Confirmation
 from syncline_sync_worker.reconcile.pace import Pace
 from syncline_sync_worker.reconcile.progress import ProgressCallback, Stage, show_nothing
-from syncline_sync_worker.reconcile.repair import write_repairs
+from syncline_sync_worker.reconcile.repair import delete_strays, write_repairs
 from syncline_sync_worker.reconcile.resume import Checkpoint
 from syncline_sync_worker.reconcile.safety import Allowed, Refusal, another_store, judge, source_looks_empty
 from syncline_sync_worker.reconcile.sample import Sample
@@ -54,10 +54,10 @@ class Course:
 class Reconciler:
     """Compares what the source and the index really hold, both ways, by revision (docs/architecture.md, invariant 10).
 
-    `check` only reads. `repair` writes outbox events for what a check found, and nothing else (invariant 11). What may still be
-    in flight is left alone: nothing newer than the oldest unhandled event or the settle window, no document with an unhandled
-    event, and nothing that two delayed looks at just that document do not see again. Memory is bounded by a range of
-    documents, not by the collection. `unhandled` is what the transport holds; with the direct one, nothing.
+    `check` only reads. `repair` writes outbox events for what a check found (invariant 11), and deletes points that none speaks of
+    (decision 0015). What may still be in flight is left alone: nothing newer than the oldest unhandled event or the settle window, no
+    document with an unhandled event, and nothing that two delayed looks at just that document do not see again. Memory is bounded by
+    a range of documents, not by the collection. `unhandled` is what the transport holds; with the direct one, nothing.
     `overdue`: µs after its expiry at which a point should long have been swept; None: that is not asked.
     """
 
@@ -175,12 +175,13 @@ class Reconciler:
     async def repair(self, report: DriftReport, *, max_repairs: int | None = None, max_share: float | None = None) -> DriftReport:
         """Write an outbox event for each finding of a report, within the caps; the report then says how many, or why none.
 
-        Raises StorageUnavailable; what was written by then is whole, and repairing again is harmless.
+        Raises StorageUnavailable, IndexUnavailable; what was written by then is whole, and repairing again is harmless.
         """
         judged = self.plan(report, max_repairs=max_repairs, max_share=max_share)
         if isinstance(judged, Refusal):
             return report.model_copy(update={"refused": judged.why})
         if isinstance(judged, Allowed):
+            await delete_strays(self._index, judged.findings, self._settings.repair_batch)
             written = await write_repairs(self._engine.outbox, judged.findings, self._clock.now(), self._settings.repair_batch)
             return report.model_copy(update={"repaired": written})
         assert_never(judged)

@@ -57,7 +57,7 @@ def judge(report: DriftReport, caps: Caps) -> Allowed | Refusal:
     if report.refused is not None:
         return Refusal(report.refused)
     removals = [finding for finding in report.findings if finding.kind.removal]
-    others = [finding for finding in report.findings if not finding.kind.removal and not finding.kind.by_hand]
+    others = [finding for finding in report.findings if not finding.kind.removal]
     found = len(report.findings) + report.unlisted
     share = found / max(report.documents, 1)
     if found > caps.few and share > caps.max_share:
