@@ -76,6 +76,11 @@ def test_the_thresholds_follow_the_settings() -> None:
     settings = Configuration()
     assert f"> {settings.cql.outbox_life // 2}" in ALERTS["SynclineMarkNearsTheEndOfTheOutbox"]["expr"]
     assert settings.relay.outbox_life == settings.cql.outbox_life
+    canary = settings.watch.canary
+    assert f"> {canary.slow:g}" in ALERTS["SynclineCanarySlow"]["expr"]
+    found = re.search(r"> (\d+)$", ALERTS["SynclineCanaryLost"]["expr"])
+    assert found is not None
+    assert canary.interval + canary.slow < int(found[1]) < 60, "a probe that is merely slow fires nothing, a lost one within a minute"
     late = re.search(r'le="([\d.]+)"', ALERTS["SynclineRowsSurfaceLate"]["expr"])
     assert late is not None
     assert settings.relay.short_overlap < float(late[1]) < settings.relay.long_overlap

@@ -27,7 +27,7 @@ def environment(service: dict[str, Any]) -> dict[str, str]:
 
 
 def test_the_parts_are_there() -> None:
-    assert set(OURS) == {"migrate", "relay", "worker", "reconcile"}
+    assert set(OURS) == {"migrate", "relay", "worker", "watch", "reconcile"}
     assert {"migrate", "reconcile"} == ONCE
     assert {name for name, service in SERVICES.items() if not service.get("profiles")} == {
         "scylla", "kafka", "qdrant", "migrate", "relay", "worker",
@@ -58,7 +58,7 @@ def test_our_services_can_write_nothing_and_gain_nothing(name: str) -> None:
     assert service["build"] == {"context": ".", "dockerfile": "deploy/Dockerfile"}
 
 
-@pytest.mark.parametrize("name", ["relay", "worker"])
+@pytest.mark.parametrize("name", ["relay", "worker", "watch"])
 def test_there_can_be_several_of_it_and_each_may_finish(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     service = SERVICES[name]
     assert not {"container_name", "ports"} & set(service)

@@ -52,8 +52,9 @@ def told(monkeypatch: pytest.MonkeyPatch, pod: Any, secrets: Path) -> Configurat
 
 
 def test_the_parts_are_there() -> None:
-    assert set(PODS) == {"syncline-migrate", "syncline-relay", "syncline-worker", "syncline-reconcile"}
-    assert set(of_kind("PodDisruptionBudget")) == set(of_kind("Deployment")) == {"syncline-relay", "syncline-worker"}
+    assert set(PODS) == {"syncline-migrate", "syncline-relay", "syncline-worker", "syncline-watch", "syncline-reconcile"}
+    assert set(of_kind("Deployment")) == {"syncline-relay", "syncline-worker", "syncline-watch"}
+    assert set(of_kind("PodDisruptionBudget")) == {"syncline-relay", "syncline-worker"}
 
 
 @pytest.mark.parametrize("name", PODS)
@@ -133,11 +134,22 @@ def test_a_process_is_probed_and_may_finish(name: str, secrets: Path, monkeypatc
 
 @pytest.mark.parametrize("name", of_kind("Deployment"))
 def test_a_deployment_selects_its_own_pods(name: str) -> None:
-    spec, budget = of_kind("Deployment")[name]["spec"], of_kind("PodDisruptionBudget")[name]["spec"]
+    spec = of_kind("Deployment")[name]["spec"]
     labels = spec["template"]["metadata"]["labels"]
     assert labels["app.kubernetes.io/component"] == name.removeprefix("syncline-")
-    assert spec["selector"]["matchLabels"] == budget["selector"]["matchLabels"] == labels
-    assert spec["replicas"] > budget["maxUnavailable"]
+    assert spec["selector"]["matchLabels"] == labels
+
+
+@pytest.mark.parametrize("name", of_kind("PodDisruptionBudget"))
+def test_a_budget_leaves_some_and_lets_a_node_drain(name: str) -> None:
+    spec, budget = of_kind("Deployment")[name]["spec"], of_kind("PodDisruptionBudget")[name]["spec"]
+    assert budget["selector"]["matchLabels"] == spec["selector"]["matchLabels"]
+    assert spec["replicas"] > budget["maxUnavailable"] > 0
+
+
+def test_there_is_one_watch_at_a_time() -> None:
+    spec = of_kind("Deployment")["syncline-watch"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
 def test_drift_fails_the_job_at_once_and_an_eviction_does_not() -> None:
