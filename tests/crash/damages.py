@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from syncline_contracts.drift import DriftKind
 from syncline_contracts.identity import Ref
-from syncline_contracts.revision import now_us
 from tests.parts.damage import Damage
 
 HOUR = 3_600_000_000
@@ -22,6 +21,8 @@ class Target:
     ref: Ref
     passages: int
     chance: random.Random
+    now: int
+    """µs since 1970."""
 
     @property
     def stranger(self) -> Ref:
@@ -41,6 +42,8 @@ class Way:
     do: Callable[[Damage, Target], Awaitable[object]]
     on_stranger: bool = False
     by_hand: bool = False
+    passages: int = 0
+    """Of how many the document must be at least that can be damaged so; 1: of one with a text."""
 
 
 async def lose_all(damage: Damage, target: Target) -> None:
@@ -54,11 +57,11 @@ async def lose_all_but_the_head(damage: Damage, target: Target) -> None:
 
 
 async def stranger(damage: Damage, target: Target) -> None:
-    await damage.orphan(target.stranger, target.ref, passages=target.passages, revision=now_us() - HOUR)
+    await damage.orphan(target.stranger, target.ref, passages=target.passages, revision=target.now - HOUR)
 
 
 async def expired_stranger(damage: Damage, target: Target) -> None:
-    times = {"revision": now_us() - 9 * DAY, "expires_at": now_us() - LONG_EXPIRED}
+    times = {"revision": target.now - 9 * DAY, "expires_at": target.now - LONG_EXPIRED}
     await damage.orphan(target.stranger, target.ref, passages=target.passages, **times)
 
 
@@ -69,11 +72,13 @@ WAYS = {
     "older revision": Way(DriftKind.STALE, lambda damage, it: damage.change(it.ref, {"revision": 7}, it.any)),
     "other content": Way(DriftKind.STALE, lambda damage, it: damage.change(it.ref, {"content_hash": "0" * 32}, it.any)),
     "other model": Way(DriftKind.WRONG_MODEL, lambda damage, it: damage.change(it.ref, {"model": "other"}, it.any)),
-    "lost passage": Way(DriftKind.PASSAGE_GAP, lambda damage, it: damage.lose(it.ref, 1 + it.chance.randrange(it.passages - 1))),
-    "head alone": Way(DriftKind.PASSAGE_GAP, lose_all_but_the_head),
+    "lost passage": Way(
+        DriftKind.PASSAGE_GAP, lambda damage, it: damage.lose(it.ref, 1 + it.chance.randrange(it.passages - 1)), passages=2
+    ),
+    "head alone": Way(DriftKind.PASSAGE_GAP, lose_all_but_the_head, passages=2),
     "surplus passage": Way(DriftKind.PASSAGE_GAP, lambda damage, it: damage.surplus(it.ref, it.passages)),
     "another's vector": Way(DriftKind.CORRUPT, lambda damage, it: damage.corrupt(it.ref, it.any, seed=it.chance.randrange(1 << 30))),
-    "lost vector": Way(DriftKind.CORRUPT, lambda damage, it: damage.lose_vector(it.ref, it.any)),
+    "lost vector": Way(DriftKind.CORRUPT, lambda damage, it: damage.lose_vector(it.ref, it.any), passages=1),
     "other fields": Way(DriftKind.PAYLOAD, lambda damage, it: damage.change(it.ref, {"fields": {"text": "another"}}, it.any)),
     "other tenant": Way(DriftKind.PAYLOAD, lambda damage, it: damage.change(it.ref, {"tenant": "globex"}, it.any)),
     "twice": Way(DriftKind.DUPLICATE, lambda damage, it: damage.double(it.ref, it.any), by_hand=True),

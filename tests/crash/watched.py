@@ -88,8 +88,12 @@ class Deployment:
 
     def end(self, name: str, within: float) -> int | None:
         """SIGTERM; its exit code."""
+        self._running[name].terminate()
+        return self.ended(name, within)
+
+    def ended(self, name: str, within: float) -> int | None:
+        """The exit code of what ends by itself."""
         process = self._running.pop(name)
-        process.terminate()
         process.join(within)
         code = process.exitcode
         process.kill()
@@ -168,7 +172,7 @@ class Watched:
         """Damage another document in this way."""
         ref, way = cold(self._free.pop()), WAYS[name]
         before = await self.damage.living(ref)
-        harm = Harm(name, way, Target(ref, len(before), self.chance), {} if way.on_stranger else before, now_us())
+        harm = Harm(name, way, Target(ref, len(before), self.chance, now_us()), {} if way.on_stranger else before, now_us())
         self.harms.append(harm)
         await way.do(self.damage, harm.target)
 

@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from syncline_contracts.drift import DriftKind
 from syncline_contracts.revision import NEVER
 from syncline_store.indexing.delivery import Delivery
+from tests.statemachine.reconciling import Reconciling, kinds
 from tests.statemachine.servers import open_servers
 from tests.statemachine.world import NAMESPACE, Worker, World, to_be_found
 
@@ -24,6 +26,8 @@ DAYS = 24 * 3600
 REQUEST = 200
 """Seconds that a request is under way at most."""
 MOST_WORKERS = 3
+OUTBOX_KEEPS = 2 * DAYS * 1_000_000
+"""µs for which an event certainly stands in the outbox."""
 
 documents = st.sampled_from(KEYS)
 texts = st.sampled_from(TEXTS)
@@ -42,6 +46,7 @@ class Everything(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.world = self.run(self.opened())
+        self.reconciling = Reconciling(self.world)
         self.model: dict[str, tuple[int, dict[str, Any], int, bool] | None] = {}
         self.acknowledged: set[str] = set()
         self.known: list[Delivery] = []
@@ -205,6 +210,52 @@ class Everything(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         self.run(self.world.sweep())
+
+    # ------------------------------------------------------------------ the reconciler
+
+    @precondition(lambda self: not self.workers and not self.landed_late)
+    @rule()
+    def reconciler_looks(self) -> None:
+        """Events are under way, or nothing is: whatever differs is in flight, and no drift."""
+        self.refresh()
+        now = self.world.clock.now()
+        if any(at < now - OUTBOX_KEEPS for at in self.placed(self.pending)):
+            return  # its event is lost: drift indeed
+        self.run(self.reconciling.marks_at(min([now, *self.placed(self.pending)])))
+        report = self.run(self.reconciling.check())
+        assert {key: kind for key, kind in kinds(report).items() if kind is not DriftKind.EXPIRED} == {}
+
+    @rule(data=st.data(), seed=st.integers(0, 1 << 16), number=st.integers(1, len(KEYS)))
+    def silent_damage(self, data: st.DataObject, seed: int, number: int) -> None:
+        """Of one kind or several: once things are quiet, the report is what was done, no more and no less; and its repair ends it."""
+        self.time_passes(seconds=600)
+        self.be_quiet()
+        now = self.world.clock.now()
+        living = [key for key in KEYS if to_be_found(self.run(self.world.row(key)), now)]
+        ways = {
+            key: data.draw(st.sampled_from(self.reconciling.possible(self.run(self.reconciling.passages(key)))), label=key)
+            for key in living[:number]
+        }
+        expected = self.run(self.reconciling.harm(ways, seed))
+        report = self.run(self.reconciling.check())
+        assert (kinds(report), report.young) == (expected, 0)
+        self.run(self.reconciling.mend(report))
+        self.be_quiet()
+        self.compare()
+
+    def be_quiet(self) -> None:
+        """Everything is handled and swept; the reconciler says the same."""
+        self.refresh()
+        self.drain_and_compare()
+        self.run(self.world.sweep())
+        self.run(self.reconciling.marks_at(self.world.clock.now()))
+        report = self.run(self.reconciling.check())
+        assert (kinds(report), report.young) == ({}, 0)
+
+    @staticmethod
+    def placed(deliveries: Sequence[Delivery]) -> list[int]:
+        """Where they stand in the outbox, in µs since 1970: `outbox/SHARD/AT-TIE`."""
+        return [int(delivery.source.split("/")[2].partition("-")[0]) for delivery in deliveries]
 
     # ------------------------------------------------------------------ what must hold
 

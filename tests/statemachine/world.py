@@ -29,6 +29,8 @@ from tests.parts.outbox import deliveries
 T = TypeVar("T")
 
 NAMESPACE = ("notes",)
+ALONE = "acme"
+"""The tenant of a world whose storage is its own."""
 SETTINGS = store_settings(
     store="sqlite:///:memory:", index=":memory:", indexing="relay", indexing_settings=IndexingSettings(passage_tokens=16)
 )
@@ -128,13 +130,14 @@ class Worker:
 class World:
     """A store of one tenant, and an index in memory. Time stands still unless it is moved."""
 
-    def __init__(self, store: Store, time: ManualClock, index: Index, tenant: str = "acme") -> None:
+    def __init__(self, store: Store, time: ManualClock, index: Index, tenant: str = ALONE) -> None:
         self.store = store
         self.time = time
         self.began = time() - 1
         self.clock = store.parts.clock
         self.index = index
         self.tenant = tenant
+        self.alone = tenant == ALONE
         self.view: TenantView = store.tenant(tenant)
         self.indexer = self.new_indexer(index)
 

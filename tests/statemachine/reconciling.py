@@ -1,0 +1,113 @@
+"""The reconciler over a state machine's world: its marks, its one tenant, and damage behind its back."""
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from qdrant_client import AsyncQdrantClient
+
+from syncline_contracts.drift import DriftKind, DriftReport
+from syncline_contracts.identity import SEGMENTS, Ref
+from syncline_store.engines.protocol import Pos
+from syncline_sync_worker.reconcile.reconciler import Reconciler
+from syncline_sync_worker.reconcile.scope import Scope
+from syncline_sync_worker.reconcile.settings import ReconcileSettings
+from tests.crash.damages import HOUR, WAYS, Target, Way
+from tests.parts.damage import Damage
+from tests.statemachine.world import World
+
+LEASE = 3_600_000_000
+
+
+async def no_time(_seconds: float) -> None:
+    """So that nothing expires between the report and what it is compared with."""
+
+
+class Reconciling:
+    """Checks, repairs and damages one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        parts = world.store.parts
+        self._engine = parts.engine
+        self.reconciler = Reconciler(
+            parts.engine,
+            world.index,
+            parts.embedder,
+            parts.settings.indexing_settings,
+            clock=world.clock,
+            settings=ReconcileSettings(few=1_000),
+            overdue=parts.settings.tombstone_grace_us + HOUR,
+            sleep=no_time,
+        )
+
+    @property
+    def scope(self) -> Scope:
+        """Everything, or a world's own tenant where the storage is that of others too."""
+        return Scope() if self.world.alone else Scope(self.world.tenant)
+
+    def possible(self, passages: int) -> Sequence[str]:
+        """In which ways a document of so many passages can be damaged. A head that says it is another tenant's is out of a tenant's scope."""
+        return [name for name, way in WAYS.items() if way.passages <= passages and (self.world.alone or name != "other tenant")]
+
+    async def marks_at(self, before: int) -> None:
+        """All events placed before this time are handled (µs since 1970)."""
+        for shard in range(self._engine.outbox.shards):
+            lease = await self._engine.leases.acquire(shard, "test", LEASE)
+            assert lease is not None
+            await self._engine.leases.checkpoint(lease, Pos(before))
+            await self._engine.leases.release(lease)
+
+    async def check(self) -> DriftReport:
+        """Everything of this tenant, its vectors too."""
+        report = await self.reconciler.check(self.scope, sample=1.0)
+        assert report.refused is None
+        return report
+
+    async def passages(self, key: str) -> int:
+        """Of a document that is in step: those with a text."""
+        points = (await self.world.points([key]))[key]
+        held = await self.world.index.vectors(await self._ids(self.world.ref(key)))
+        return 0 if not held else len([point for point in points if point.live])
+
+    async def _ids(self, ref: Ref) -> list[str]:
+        document = ref.document
+        found: list[str] = []
+        async for block in self.world.index.scan(0, SEGMENTS - 1):
+            words = (document.int >> 64, document.int & (1 << 64) - 1)
+            found += [point for point, held in zip(block.ids, block.documents.tolist(), strict=True) if tuple(held) == words]
+        return found
+
+    async def harm(self, ways: Mapping[str, str], seed: int) -> dict[str, DriftKind]:
+        """Damage documents: key -> the way's name. What a report must say then: key -> kind."""
+        expected = {}
+        for key, name in ways.items():
+            way = WAYS[name]
+            points = [point for point in (await self.world.points([key]))[key] if point.live]
+            target = Target(self.world.ref(key), len(points), random.Random(seed), self.world.clock.now())
+            await self.world.index._client.call(partial(_harm, way=way, target=target))
+            expected[target.stranger.key if way.on_stranger else key] = way.kind
+        self.world.index._writes._highest = None  # type: ignore[attr-defined] # as in a folder that somebody else wrote to (decision 0004)
+        return expected
+
+    async def mend(self, report: DriftReport) -> None:
+        """As a repair does, and an operator whom it names points."""
+        strays = [point for finding in report.findings for point in finding.points]
+        repaired = await self.reconciler.repair(report)
+        assert (repaired.refused, repaired.repaired) == (None, sum(not finding.kind.by_hand for finding in report.findings))
+        if strays:
+            await self.world.index._client.call(lambda raw: Damage(raw, _COLLECTION).remove(strays))
+
+
+_COLLECTION = "syncline"
+
+
+async def _harm(raw: AsyncQdrantClient, *, way: Way, target: Target) -> object:
+    return await way.do(Damage(raw, _COLLECTION), target)
+
+
+def kinds(report: DriftReport) -> dict[str, DriftKind]:
+    """Each finding's kind by the document's key."""
+    found = {finding.key: finding.kind for finding in report.findings}
+    assert len(found) == len(report.findings)
+    return found
