@@ -6,6 +6,7 @@ remembers. Both use the same batch size, and take turns on one broker. Put -> ha
 
 import asyncio
 import gc
+import logging
 import statistics
 import tempfile
 import time
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from aiokafka import AIOKafkaProducer
 
 from syncline_contracts import codec
@@ -170,6 +172,7 @@ async def latency(settings: KafkaSettings, engine: Engine) -> tuple[float, float
 
 
 async def bench() -> list[Figure]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))  # as in a process: two lines a batch else
     with kafka_server() as server:
         settings = kafka_settings(server.address, partitions=PARTITIONS)
         await ensure_topics(settings)
