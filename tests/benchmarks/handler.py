@@ -1,218 +1,196 @@
-"""The handler into an index by URL, null embedder: against the same cycle by hand, and against bare upserts of the same points.
+"""The handler into an index by URL: against the same cycle by hand, against bare upserts, and with a real embedding model end to end.
 
 The server is tests/parts/servers/qdrant.py's: unless an address is given, the stand-in over Qdrant's engine, in a process of its own.
+All sides take turns, CHUNK documents at a time, so that a machine that is busy for a while slows all of them; a rate is the median of
+its turns.
 """
 
 import asyncio
 import gc
-import hashlib
-import json
+import logging
 import statistics
 import tempfile
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.event import ChangeEvent
-from syncline_store.document import Row
+from syncline_contracts.identity import point_id
+from syncline_store.embedding.protocol import Embedder
+from syncline_store.embedding.wordllama import WordLlamaEmbedder
 from syncline_store.engines.protocol import Pos
-from syncline_store.index.points import VECTOR, Field
+from syncline_store.index import remote
 from syncline_store.indexing.delivery import Delivery
+from syncline_store.indexing.look import Look
 from syncline_store.parts import Parts, open_parts
 from syncline_store.settings import store_settings
 from syncline_store.store import Store
 from syncline_sync_worker.handler import Handler
 from syncline_sync_worker.handler.verdict import Done
+from tests.benchmarks import handler_raw as raw
 from tests.benchmarks.corpus import values
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.pipeline import raw_embedding
 from tests.parts.embedders import NullEmbedder
 from tests.parts.servers.qdrant import qdrant_server
 
-DIMENSIONS = 256
-NAMESPACE = uuid.UUID(int=0)
-DOCUMENTS = 6_000
-BATCH = 1_000
-RAW_BATCH = 256
-RAW_IN_FLIGHT = 2
-ROUNDS = 3
-STATE = [
-    Field.DOCUMENT,
-    Field.PASSAGE,
-    Field.REVISION,
-    Field.CONTENT_HASH,
-    Field.TEXT_HASH,
-    Field.MODEL,
-    Field.PASSAGES,
-    Field.EXPIRES_AT,
-    Field.MARK,
-]
+CHUNK, CHUNKS, ROUNDS = 1_024, 4, 2
+Values = Sequence[dict[str, Any]]
 
 
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[tuple[Parts, str, list[ChangeEvent]]]:
-    """A store of DOCUMENTS documents in a file, an empty collection, and the events."""
-    name = f"bench-{uuid.uuid4().hex[:8]}"
-    with tempfile.TemporaryDirectory() as folder:
-        settings = store_settings(store=f"sqlite:///{Path(folder) / 'documents.db'}", index=url, collection=name, indexing="relay")
-        parts = await open_parts(settings, embedder=NullEmbedder(DIMENSIONS))
-        async with Store(parts) as store:
-            await put_all(store)
-            await parts.index()
-            yield parts, name, await events(parts)
+class Ours:
+    """A store in a file, an empty collection, and the handler between them."""
+
+    def __init__(self, parts: Parts, store: Store, collection: str, handler: Handler) -> None:
+        self.parts = parts
+        self.store = store
+        self.collection = collection
+        self._handler = handler
+        self._after = Pos(0)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, embedder: Embedder) -> AsyncIterator["Ours"]:
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        with tempfile.TemporaryDirectory() as folder:
+            settings = store_settings(store=f"sqlite:///{Path(folder) / 'documents.db'}", index=url, collection=name, indexing="relay")
+            parts = await open_parts(settings, embedder=embedder)
+            async with Store(parts) as store:
+                index = await parts.index()
+                handler = Handler(await parts.indexer(), parts.engine.dead_letters, clock=parts.clock)
+                yield cls(parts, store, index.collection, handler)
+                await index.drop(index.collection)
+
+    async def put(self, chunk: Values, **more: Any) -> None:
+        tenant = self.store.tenant("bench")
+        await tenant.put_many((("notes",), f"n{value['number']}", {**value, **more}) for value in chunk)
+
+    async def events(self) -> list[ChangeEvent]:
+        """Of what was put since the last call, from the outbox."""
+        outbox, found = self.parts.engine.outbox, []
+        for shard in range(outbox.shards):
+            found += await outbox.read(shard, self._after, Pos(2**62), 1_000_000)
+        self._after = max(row.pos for row in found)
+        return [row.event for row in sorted(found, key=lambda row: row.pos)]
+
+    async def handle(self, events: Sequence[ChangeEvent]) -> None:
+        assert isinstance(await self._handler.handle([Delivery(event, "bench") for event in events]), Done)
+
+    async def follow(self) -> None:
+        """From the outbox into the index."""
+        await self.handle(await self.events())
 
 
-async def put_all(store: Store, **more: Any) -> None:
-    tenant = store.tenant("bench")
-    await tenant.put_many((("notes",), f"n{number}", {**value, **more}) for number, value in enumerate(values(DOCUMENTS)))
+class Blind:
+    """An index of which nothing is seen beforehand."""
+
+    async def points(self, documents: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
+        return {document: [] for document in documents}
 
 
-async def events(parts: Parts, after: int = 0) -> list[ChangeEvent]:
-    found = []
-    for shard in range(parts.engine.outbox.shards):
-        found += await parts.engine.outbox.read(shard, Pos(after), Pos(2**62), 1_000_000)
-    return [row.event for row in sorted(found, key=lambda row: row.pos)]
+def without_guards() -> AbstractContextManager[Any]:
+    return patch.object(remote, "as_filter", lambda _: None)
 
 
-async def handled(parts: Parts, changes: Sequence[ChangeEvent]) -> float:
-    """Documents a second."""
-    handler = Handler(await parts.indexer(), parts.engine.dead_letters, clock=parts.clock)
-    started = time.perf_counter()
-    for first in range(0, len(changes), BATCH):
-        verdict = await handler.handle([Delivery(event, "bench") for event in changes[first : first + BATCH]])
-        assert isinstance(verdict, Done)
-    return len(changes) / (time.perf_counter() - started)
+def without_lookup() -> AbstractContextManager[Any]:
+    cases = Look.cases
+    blind: Any = Blind()
+    return patch.object(Look, "cases", lambda look, *given: cases(replace(look, index=blind), *given))
 
 
-async def points_of(client: AsyncQdrantClient, name: str) -> list[models.PointStruct]:
-    found: list[models.PointStruct] = []
-    after: Any = None
-    while True:
-        records, after = await client.scroll(name, limit=1_000, offset=after, with_vectors=True)
-        found += [models.PointStruct(id=record.id, vector=record.vector or {}, payload=record.payload) for record in records]
-        if after is None:
-            return found
+class Times:
+    """Seconds of wall and of this process's CPU, by side."""
+
+    def __init__(self) -> None:
+        self._wall: dict[str, list[float]] = defaultdict(list)
+        self._cpu: dict[str, list[float]] = defaultdict(list)
+
+    async def take(self, side: str, work: Callable[[], Awaitable[None]], how: AbstractContextManager[Any] | None = None) -> None:
+        with how or nullcontext():
+            wall, cpu = time.perf_counter(), time.process_time()
+            await work()
+            self._wall[side].append(time.perf_counter() - wall)
+            self._cpu[side].append(time.process_time() - cpu)
+
+    def rate(self, side: str) -> float:
+        """Documents a second."""
+        return CHUNK / statistics.median(self._wall[side])
+
+    def cpu(self, side: str) -> float:
+        """Microseconds a document, of this process: the server's are not among them."""
+        return statistics.median(self._cpu[side]) / CHUNK * 1e6
 
 
-async def in_flight(pieces: Sequence[Any], work: Callable[[Any], Awaitable[None]]) -> None:
-    room = asyncio.Semaphore(RAW_IN_FLIGHT)
-
-    async def one(piece: Any) -> None:
-        async with room:
-            await work(piece)
-
-    async with asyncio.TaskGroup() as group:
-        for piece in pieces:
-            group.create_task(one(piece))
+async def points_of(client: AsyncQdrantClient, ours: Ours, events: Sequence[ChangeEvent]) -> list[models.PointStruct]:
+    ids = [point_id(event.ref.document, 0) for event in events]
+    records = await client.retrieve(ours.collection, ids, with_vectors=True)
+    return [models.PointStruct(id=record.id, vector=record.vector or {}, payload=record.payload) for record in records]
 
 
-@asynccontextmanager
-async def empty(client: AsyncQdrantClient) -> AsyncIterator[str]:
-    name = f"raw-{uuid.uuid4().hex[:8]}"
-    await client.create_collection(name, {VECTOR: models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE)})
-    for field in (Field.DOCUMENT, Field.TENANT, Field.NAMESPACES, Field.MARK):
-        await client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD)
-    for field in (Field.REVISION, Field.EXPIRES_AT, Field.PASSAGE, Field.SEGMENT):
-        await client.create_payload_index(name, field, models.PayloadSchemaType.INTEGER)
-    yield name
-    await client.delete_collection(name)
-
-
-def pieces(points: Sequence[models.PointStruct]) -> list[Sequence[models.PointStruct]]:
-    return [points[first : first + RAW_BATCH] for first in range(0, len(points), RAW_BATCH)]
-
-
-async def bare(client: AsyncQdrantClient, points: Sequence[models.PointStruct]) -> float:
-    async with empty(client) as name:
-
-        async def work(piece: Sequence[models.PointStruct]) -> None:
-            await client.upsert(name, list(piece), wait=True)
-
-        started = time.perf_counter()
-        await in_flight(pieces(points), work)
-        return DOCUMENTS / (time.perf_counter() - started)
-
-
-def point_of(row: Row) -> models.PointStruct:
-    """The point of a document of one passage, as somebody would write it who needs no other kind."""
-    value = json.loads(row.value or "{}")
-    document = uuid.uuid5(NAMESPACE, f"{row.ref.tenant}/{row.ref.namespace}/{row.ref.key}")
-    payload = {
-        Field.DOCUMENT.value: str(document),
-        Field.TENANT.value: row.ref.tenant,
-        Field.NAMESPACES.value: list(row.ref.namespace),
-        Field.KEY.value: row.ref.key,
-        Field.SEGMENT.value: 1,
-        Field.REVISION.value: row.revision,
-        Field.CONTENT_HASH.value: row.content_hash.hex(),
-        Field.TEXT_HASH.value: hashlib.blake2b(value["text"].encode(), digest_size=16).hexdigest(),
-        Field.MODEL.value: "null",
-        Field.PASSAGES.value: 1,
-        Field.PASSAGE.value: 0,
-        Field.EXPIRES_AT.value: row.expires_at,
-        Field.MARK.value: "live",
-        Field.FIELDS.value: {"kind": value["kind"], "number": value["number"]},
-    }
-    vector = np.zeros(DIMENSIONS, np.float32)
-    return models.PointStruct(id=str(uuid.uuid5(document, "0")), vector={VECTOR: vector.tolist()}, payload=payload)
-
-
-async def by_hand(client: AsyncQdrantClient, parts: Parts, points: Sequence[models.PointStruct], refs: dict[str, Any]) -> float:
-    """Points read, rows read, guarded upsert, settle: what any correct handler asks for, with points made of the rows."""
-    async with empty(client) as name:
-
-        async def state(documents: list[str]) -> None:
-            where = models.Filter(must=[models.FieldCondition(key=Field.DOCUMENT, match=models.MatchAny(any=documents))])
-            await client.scroll(name, where, limit=1_000, with_payload=[str(field) for field in STATE])
-
-        async def work(piece: Sequence[models.PointStruct]) -> None:
-            documents = [str((point.payload or {})[Field.DOCUMENT]) for point in piece]
-            await state(documents)
-            rows = await parts.engine.documents.read([refs[document] for document in documents])
-            made = [point_of(row) for row in rows if row is not None]
-            lowest = min(row.revision for row in rows if row is not None)
-            guard = models.Filter(
-                should=[
-                    models.FieldCondition(key=Field.REVISION, range=models.Range(lt=lowest)),
-                    models.IsEmptyCondition(is_empty=models.PayloadField(key=Field.REVISION)),
-                ]
-            )
-            await client.upsert(name, made, update_filter=guard, wait=True)
-            await state(documents)
-
-        started = time.perf_counter()
-        await in_flight(pieces(points), work)
-        return DOCUMENTS / (time.perf_counter() - started)
+async def play(url: str, client: AsyncQdrantClient, model: Embedder, embed: Any, times: Times) -> None:
+    """One round: every side from an empty collection."""
+    async with AsyncExitStack() as stack:
+        null = NullEmbedder(raw.DIMENSIONS)
+        plain, unguarded, blind = [await stack.enter_async_context(Ours.open(url, null)) for _ in range(3)]
+        real, whole = [await stack.enter_async_context(Ours.open(url, model)) for _ in range(2)]
+        cycle, bare, pipelined = [await stack.enter_async_context(raw.empty(client)) for _ in range(3)]
+        gc.collect()
+        gc.freeze()  # as the worker does, for all sides
+        everything = values(CHUNK * CHUNKS)
+        for first in range(0, len(everything), CHUNK):
+            chunk = everything[first : first + CHUNK]
+            await plain.put(chunk)
+            events = await plain.events()
+            await times.take("handler", lambda plain=plain, events=events: plain.handle(events))  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
+            points, refs = await points_of(client, plain, events), [event.ref for event in events]
+            await times.take("cycle", lambda refs=refs: raw.by_hand(client, cycle, plain.parts, refs))  # type: ignore[misc]  # as above
+            await times.take("bare", lambda points=points: raw.bare(client, bare, points))  # type: ignore[misc]  # as above
+            for side, name, how in ((unguarded, "unguarded", without_guards()), (blind, "blind", without_lookup())):
+                await side.put(chunk)
+                events = await side.events()
+                await times.take(name, lambda side=side, events=events: side.handle(events), how)  # type: ignore[misc]  # as above
+            for side, name in ((plain, "same text"), (real, "model"), (real, "model, same text")):
+                await side.put(chunk, **({"stars": 5} if "same" in name else {}))
+                events = await side.events()
+                await times.take(name, lambda side=side, events=events: side.handle(events))  # type: ignore[misc]  # as above
+            await whole.put(chunk)
+            await times.take("whole", whole.follow)
+            texts = list(zip(points, [value["text"] for value in chunk], strict=True))
+            await times.take("pipelined", lambda texts=texts: raw.embedded(client, pipelined, texts, embed))  # type: ignore[misc]  # as above
 
 
 async def bench() -> list[Figure]:
-    embedding, cycle, upserts, unchanged = [], [], [], []
+    times, model = Times(), WordLlamaEmbedder(raw.DIMENSIONS)
+    await model.embed_documents(["warm"])
+    embed = raw_embedding()
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # wordllama has turned on what each request says
     with qdrant_server() as server:
         client = AsyncQdrantClient(server.url, check_compatibility=False, timeout=60)
         for _ in range(ROUNDS):
-            async with opened(server.url) as (parts, name, changes):
-                await parts.indexer()
-                gc.collect()
-                gc.freeze()  # as the worker does, for both sides
-                embedding.append(await handled(parts, changes))
-                points = await points_of(client, name)
-                refs = {str(event.ref.document): event.ref for event in changes}
-                async with Store(parts) as store:
-                    await put_all(store, stars=5)
-                    unchanged.append(await handled(parts, (await events(parts))[DOCUMENTS:]))
-                    cycle.append(await by_hand(client, parts, points, refs))
-                upserts.append(await bare(client, points))
+            await play(server.url, client, model, embed, times)
         await client.close()
-    ours = statistics.median(embedding)
+    rate = times.rate
+
+    def against(name: str, ours: str, theirs: str, goal: float | None = None) -> Figure:
+        return Figure(name, rate(ours), rate(theirs), "docs/s", goal=goal)
+
     return [
-        Figure("handler, null embedder, by URL, against the cycle by hand", ours, statistics.median(cycle), "docs/s", goal=0.8),
-        Figure("the same, against bare unguarded upserts", ours, statistics.median(upserts), "docs/s", goal=0.5),
-        Figure("updates whose text is the same, against embedding ones", statistics.median(unchanged), ours, "docs/s", goal=2.0),
+        against("handler, null embedder, by URL, against the cycle by hand", "handler", "cycle", 0.8),
+        Figure("CPU of the client a document: the same two", times.cpu("handler"), times.cpu("cycle"), "us", better="lower"),
+        against("handler against bare unguarded upserts", "handler", "bare", 0.5),
+        against("what guards cost: handler against itself without them", "handler", "unguarded"),
+        against("what the look at heads costs: the same without it", "handler", "blind"),
+        against("updates of the same text, null embedder, against embedding", "same text", "handler", 2.0),
+        against("updates of the same text, WordLlama, against embedding", "model, same text", "model", 2.0),
+        against("outbox into index, WordLlama, against embed + upsert", "whole", "pipelined", 0.7),
     ]
 
 
