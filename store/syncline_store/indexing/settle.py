@@ -1,7 +1,7 @@
 """Is what was meant really there? Pure, from what was decided and the document's points read again (protocol step 8).
 
-Every outcome settles, skipping included. The model looks at heads only where several passages, a refresh or a retry are involved;
-here they are always looked at, because documents that shared a guard (guard.Below) may have been refused by it.
+Every outcome settles, skipping included. Heads must be looked at where several passages, a refresh or a retry are involved (H5, H6);
+here they always are, because documents that shared a guard (guard.Below) may have been refused by it.
 """
 
 from collections.abc import Sequence
