@@ -51,3 +51,33 @@ def test_a_watch_finds_drift_tells_its_metrics_and_drains(cli: Cli, server: Qdra
     assert process.returncode == 0, err
     kept = cli.ok("reconcile", "report", "list", "--store", place[1])
     assert {report["verdict"] for report in kept["reports"]} == {"drift"}
+
+
+def test_its_canary_measures_from_put_to_search_and_says_when_nobody_indexes(cli: Cli, server: QdrantServer) -> None:
+    """The whole way over three processes' doors: the watch puts, relay and handler index, the watch searches."""
+    place = ("--store", f"sqlite:///{cli.folder}/documents.db", "--index", server.url, "--set", f"collection=canary-{uuid.uuid4().hex}")
+    assert cli("put", "animals", "whale", '{"text": "the largest"}', *place).code == 0
+    given = {"http.port": 0, "log.form": "json", "watch.canary.interval": 0.2, "watch.canary.slow": 2, "watch.canary.lost": 3}
+    watch = cli.start("reconcile", "watch", *place, *(f"--set={name}={value}" for name, value in given.items()))
+    assert watch.stderr is not None
+    address = next(found[1] for line in watch.stderr if (found := re.search(r'"http": ?"(http://[^"]+)"', line)))
+    run = None
+    try:
+        wait_for(lambda: measured(address, 'syncline_canary_failures_total{why="not_searchable"}') >= 1)
+        run = cli.start("run", *place, "--set=http.port=0")
+        wait_for(lambda: measured(address, "syncline_canary_seconds_count") >= 2)
+        assert 0 < measured(address, "syncline_canary_last_seconds") < 3
+    finally:
+        for process in filter(None, (watch, run)):
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.communicate(timeout=DEADLINE)
+            finally:
+                process.kill()
+    assert cli.ok("search", "the canary's probe", *place)["hits"][0]["key"] == "whale", "and no tenant sees it"
+
+
+def measured(address: str, metric: str) -> float:
+    """A metric's value, 0 until it is there."""
+    lines = httpx.get(f"{address}/metrics", timeout=5).text.splitlines()
+    return next((float(line.removeprefix(metric)) for line in lines if line.startswith(f"{metric} ")), 0.0)
