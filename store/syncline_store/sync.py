@@ -1,8 +1,6 @@
 # ruff: noqa: A002 - `filter` is the word of the public face
 """The store for scripts: the same calls, each of which returns when it is done.
 
-::
-
     from syncline_store.sync import open_store
 
     with open_store("sqlite:///notes.db", index="path:./index") as store:
@@ -62,11 +60,11 @@ class SyncTenantView:
 
     put = _blocking(TenantView.put)
     delete = _blocking(TenantView.delete)
+    refresh = _blocking(TenantView.refresh)
     put_if_absent = _blocking(TenantView.put_if_absent)
     update_if = _blocking(TenantView.update_if)
     update_if_value = _blocking(TenantView.update_if_value)
     delete_if = _blocking(TenantView.delete_if)
-    refresh = _blocking(TenantView.refresh)
     configure = _blocking(TenantView.configure)
     get = _blocking(TenantView.get)
     get_many = _blocking(TenantView.get_many)

@@ -1,7 +1,5 @@
 """LangGraph's long-term memory (its `BaseStore`) on Syncline.
 
-::
-
     from syncline_store.langgraph import AsyncSynclineStore
 
     async with AsyncSynclineStore.from_conn_string("sqlite:///memory.db", index={"embed": "wordllama:256"}) as store:
