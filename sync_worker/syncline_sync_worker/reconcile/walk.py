@@ -13,6 +13,7 @@ from syncline_store.ahead import ahead
 from syncline_store.engines.protocol import Engine, Heads
 from syncline_store.index.index import Index
 from syncline_store.index.scan import IndexPoints
+from syncline_sync_worker.reconcile.collecting import rare_collections
 from syncline_sync_worker.reconcile.columns import NO_HEADS, NO_POINTS, together, within
 from syncline_sync_worker.reconcile.compare import Differences, compare
 from syncline_sync_worker.reconcile.findings import Sides
@@ -71,16 +72,17 @@ async def walk(
     documents = max(await engine.documents.estimate(), await index.count())
     left = scope.segments if begin is None else range(begin, scope.segments.stop)
     ranges = list(cut(left, documents, per_range))
-    number = 0
-    async with aclosing(ahead(_sources(engine, clock, scope, ranges, settle=settle, unhandled=unhandled))) as sources:
-        async for source in sources:
-            number += 1
-            points = await _points(index, source.segments, scope)
-            sides = Sides(source.heads, points, index.model, clock.now())
-            # sorts tens of thousands of ids: not on the event loop
-            differences = await asyncio.to_thread(compare, sides.heads, points, model=index.model, now=sides.now, overdue=overdue)
-            differences = differences.only(scope.meant(differences.since))
-            yield Compared(number, len(ranges), source.segments, sides, differences, source.horizon)
+    number, reading = 0, ahead(_sources(engine, clock, scope, ranges, settle=settle, unhandled=unhandled))
+    with rare_collections():
+        async with aclosing(reading) as sources:
+            async for source in sources:
+                number += 1
+                points = await _points(index, source.segments, scope)
+                sides = Sides(source.heads, points, index.model, clock.now())
+                # sorts tens of thousands of ids: not on the event loop
+                differences = await asyncio.to_thread(compare, sides.heads, points, model=index.model, now=sides.now, overdue=overdue)
+                differences = differences.only(scope.meant(differences.since))
+                yield Compared(number, len(ranges), source.segments, sides, differences, source.horizon)
 
 
 async def _sources(
