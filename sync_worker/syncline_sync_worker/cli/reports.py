@@ -49,7 +49,8 @@ async def list_reports(session: Session, *, limit: Limit = 20) -> int:
                 break
 
     def out(console: Console) -> None:
-        rows = table("report", "when", "verdict", "drift", "documents", "index", "who", right=("documents",))
+        several = len({kept.index for kept in found[:limit]}) > 1
+        rows = table("report", "when", "verdict", "drift", "documents", *(["index"] if several else []), "who", right=("documents",))
         for kept in found[:limit]:
             drift = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kept.counts["by_kind"].items()))
             rows.add_row(
@@ -58,7 +59,7 @@ async def list_reports(session: Session, *, limit: Limit = 20) -> int:
                 kept.verdict,
                 drift,
                 f"{kept.counts['documents']:,}",
-                safe(kept.index[1] or ""),
+                *([safe(kept.index[1] or "")] if several else []),
                 safe(kept.who),
             )
         console.print(rows if found else "[dim]no run has left a report yet[/]")
