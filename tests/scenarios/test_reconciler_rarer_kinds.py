@@ -9,6 +9,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.drift import DriftKind, Verdict
 from syncline_contracts.identity import point_id
+from syncline_contracts.revision import NEVER
 from tests.parts.clock import SECOND
 from tests.parts.damage import Damage
 from tests.parts.reconciling import COLLECTION, GRACE, HOUR, N1, N2, N3, THREE, TwoSides, kinds, repair_and_expect_nothing_left, settled
@@ -37,6 +38,25 @@ async def test_a_payload_that_disagrees_is_found_by_sampling_and_written_anew(si
     details = {finding.key: finding.detail for finding in report.findings}
     assert details["n1"] == "the payload of passage 1 disagrees in tenant"
     assert details["n2"] == "the payload of passage 0 disagrees in fields"
+    await repair_and_expect_nothing_left(sides, sample=1.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "detail"),
+    [
+        ({"namespaces": ["x\x01"]}, DriftKind.PAYLOAD, "the payload of passage 0 disagrees in namespaces"),
+        ({"key": "another"}, DriftKind.PAYLOAD, "the payload of passage 0 disagrees in key"),
+        ({"expires_at": NEVER - 1}, DriftKind.STALE, "same revision, an earlier expiry"),
+    ],
+    ids=["namespace", "key", "expires_at"],
+)
+async def test_each_part_of_a_payload_is_compared(sides: TwoSides, changed: dict[str, Any], kind: DriftKind, detail: str) -> None:
+    await sides.put(N1, "text")
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).change(N1, changed)
+    report = await sides.reconciler().check(sample=1.0)
+    assert [(finding.kind, finding.detail) for finding in report.findings] == [(kind, detail)]
     await repair_and_expect_nothing_left(sides, sample=1.0)
 
 
