@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 from syncline_store.conditional import Applied, Refused, Superseded
-from syncline_store.document import Document
+from syncline_store.document import Apart, Document
 from syncline_store.engines.protocol import Page
 from syncline_store.settings import IndexingSettings, LimitSettings, StoreSettings
 from syncline_store.store import Store, open_store
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from syncline_store.search.hydrate import Hit
 
 __all__ = [
+    "Apart",
     "Applied",
     "Document",
     "Hit",

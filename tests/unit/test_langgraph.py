@@ -76,6 +76,16 @@ async def test_setup_refuses_what_is_configured_wrongly() -> None:
             await store.aput(A, "k", {"text": "a cat"})
 
 
+async def test_beyond_five_thousand_items_a_search_by_filter_and_a_listing_are_complete() -> None:
+    async with AsyncSynclineStore.from_conn_string(MEMORY) as store:
+        await store.abatch([PutOp(("many", str(n % 3)), f"k{n}", {"n": n, "odd": n % 2 == 1}) for n in range(5_300)])
+        assert len(await store.asearch(("many",), limit=10_000)) == 5_300
+        odd = await store.asearch(("many",), filter={"odd": True}, limit=10_000)
+        assert {item.value["n"] for item in odd} == set(range(1, 5_300, 2))
+        (last,) = await store.asearch(("many",), filter={"n": 5_299})
+        assert last.key == "k5299"
+
+
 # ---------------------------------------------------------------------- embeddings
 
 
