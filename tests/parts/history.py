@@ -49,6 +49,7 @@ class Op:
 
 class _Node(NamedTuple):
     done: frozenset[int]
+    """Numbers of operations; the complement of one that was written and superseded, and has not been shown by what."""
     half: int | None
     """The conditional write that has looked and has not taken effect yet."""
     state: State
@@ -62,7 +63,7 @@ def linearizable(ops: Sequence[Op], *, apart: bool) -> bool:
     stack = [start]
     while stack:
         node = stack.pop()
-        if len(node.done) == len(ops):
+        if len(node.done) == len(ops) and min(node.done, default=0) >= 0:
             return True
         for following in _steps(node, ops, apart=apart):
             if following not in tried:
@@ -113,34 +114,28 @@ def _step(node: _Node, number: int, op: Op, *, apart: bool) -> Iterator[_Node]:
     elif op.kind == "put":
         assert op.revision is not None
         yield _Node(done, node.half, max(state, State(op.revision, op.value), key=lambda each: each.revision))
+    elif ~number in node.done:
+        if _shows(state, op.seen):
+            yield _Node(done - {~number}, node.half, state)
     elif node.half == number:
-        yield from _second(node, op, done)
-    elif node.half is None:
-        yield from _first(node, number, op, done, apart=apart)
-
-
-def _first(node: _Node, number: int, op: Op, done: frozenset[int], *, apart: bool) -> Iterator[_Node]:
-    state = node.state
-    if op.outcome == "refused":
+        yield from _effects(node, number, op)
+    elif node.half is None and op.outcome == "refused":
         if not op.holds(state) and _shows(state, op.seen):
             yield _Node(done, None, state)
-    elif op.holds(state) and op.outcome == "superseded":
-        yield _Node(node.done, number, State(op.revision or math.nextafter(state.revision, math.inf), op.value))
-    elif op.holds(state):
-        assert op.revision is not None
-        if apart:
-            yield _Node(node.done, number, state)
-        elif op.revision > state.revision:
-            yield _Node(done, None, State(op.revision, op.value))
+    elif node.half is None and op.holds(state):
+        yield from [_Node(node.done, number, state)] if apart else _effects(node, number, op)
 
 
-def _second(node: _Node, op: Op, done: frozenset[int]) -> Iterator[_Node]:
-    if op.outcome == "superseded":
-        if _shows(node.state, op.seen) and (op.seen is None or op.seen.value != op.value):
-            yield _Node(done, None, node.state)
+def _effects(node: _Node, number: int, op: Op) -> Iterator[_Node]:
+    """It takes effect. Where nobody saw its revision, that may have been just above what was there, or below a put that came between."""
+    superseded = op.outcome == "superseded"
+    done, state = node.done | {~number if superseded else number}, node.state
+    if op.revision is not None:
+        yield _Node(done, None, max(state, State(op.revision, op.value), key=lambda each: each.revision))
     else:
-        assert op.revision is not None
-        yield _Node(done, None, max(node.state, State(op.revision, op.value), key=lambda each: each.revision))
+        yield _Node(done, None, State(math.nextafter(state.revision, math.inf), op.value))
+        if not op.holds(state):
+            yield _Node(done, None, state)
 
 
 def _shows(state: State, seen: State | None) -> bool:

@@ -53,6 +53,13 @@ def test_superseded_told_as_refused_is_found() -> None:
     assert both(put(0, 1, 1), put(4, 9, 3), Op("if", 4, 9, "v2", None, "refused", 1, State(3, "v3")), read(5, 6, 2)) == (False, False)
 
 
+def test_what_a_conditional_write_superseded_was_written_before_it() -> None:
+    assert both(put(0, 1, 1), Op("if", 2, 9, "v2", None, "superseded", 1, State(3, "v3")), applied(2, 8, 3, 2)) == (False, False)
+    ours = Op("if", 2, 9, "v2", None, "superseded", 1, State(3, "v3"))
+    assert both(put(0, 1, 1), ours, read(3, 4, 2), applied(5, 8, 3, 2)) == (True, True)
+    assert both(put(0, 1, 1), ours, applied(2, 8, 3, 1)) == (False, False)
+
+
 def test_a_refusal_whose_condition_held_is_found() -> None:
     assert both(put(0, 1, 1), refused(2, 3, 1, 1)) == (False, False)
 
