@@ -4,8 +4,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-RARE = 50_000
-"""New objects before Python searches: about a page's. None of them is in a cycle; some 10 MB of what is may wait so much longer."""
+RARE = 20_000
+"""New objects before Python searches, about a page's. What is in a cycle, such as the client's answers, waits longer: 50,000 cost 50 MB."""
 
 
 @contextmanager
