@@ -19,14 +19,11 @@ LIFE = 600
 
 
 @pytest.fixture
-def now() -> ManualClock:
-    """From the real time on: a server is asked for its own when the store is opened."""
-    return ManualClock(now_us())
-
-
-@pytest.fixture
 async def store(open_engine: OpenEngine, now: ManualClock) -> AsyncIterator[Store]:
-    async with open_test_store(engine=await open_engine(), clock=Clock(now=now)) as store:
+    """From the real time on: a server is asked for its own when the store is opened."""
+    engine = await open_engine()
+    now.time = now_us()
+    async with open_test_store(engine=engine, clock=Clock(now=now)) as store:
         yield store
 
 
