@@ -1,9 +1,11 @@
 """The store: what an app opens, and closes at the end.
 
-async with open_store("sqlite:///notes.db", index="path:./index") as store:
-    acme = store.tenant("acme")
-    revision = await acme.put(("users", "u1", "notes"), "n1", {"text": "...", "kind": "note"})
-    hits = await acme.search(("users", "u1"), query="...", filter={"kind": "note"}, limit=5)
+    async with open_store("sqlite:///notes.db", index="path:./index") as store:
+        acme = store.tenant("acme")
+        revision = await acme.put(("users", "u1", "notes"), "n1", {"text": "...", "kind": "note"})
+        hits = await acme.search(("users", "u1"), query="...", filter={"kind": "note"}, limit=5)
+
+Scripts that are not async have the same calls in `syncline_store.sync`.
 """
 
 from collections.abc import Generator
