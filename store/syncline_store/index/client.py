@@ -83,6 +83,11 @@ class Client:
         with span("syncline.qdrant", request=what):
             return await self._call(ask, self._qdrant)
 
+    @property
+    def grpc(self) -> bool:
+        """Whether what is asked for in bulk goes over gRPC."""
+        return self._bulk is not None
+
     async def in_bulk(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]], what: str) -> T:
         """The same, for what is asked for in bulk: over gRPC where the server offers it."""
         with span("syncline.qdrant", request=what):

@@ -12,6 +12,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from syncline_store.index.changes import Refresh, Removal, Upsert
 from syncline_store.index.client import Client
+from syncline_store.index.page import Asked, Offset, by_json, by_models
 from syncline_store.index.points import PointState
 from syncline_store.index.request import as_filter, as_point, of_documents, pieces, refreshable, removable
 from syncline_store.index.state import STATE, state
@@ -38,16 +39,15 @@ class RemotePoints:
         return found
 
     async def _scroll(self, where: models.Filter) -> list[PointState]:
+        asked, read = Asked(self._collection, where, STATE, PAGE), by_models if self._client.grpc else by_json
         found: list[PointState] = []
-        after: models.ExtendedPointId | None = None
+        after: Offset = None
         while True:
             points, after = await self._client.in_bulk(
-                lambda qdrant, after=after: qdrant.scroll(  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
-                    self._collection, where, limit=PAGE, offset=after, with_payload=list(STATE)
-                ),
+                lambda qdrant, after=after: read(qdrant, asked, after),  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
                 "points",
             )
-            found += [state(point.payload or {}) for point in points]
+            found += [state(payload or {}) for _, payload in points]
             if after is None:
                 return found
 

@@ -2,20 +2,20 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from qdrant_client import AsyncQdrantClient, models
+from qdrant_client import models
 
 from syncline_contracts.identity import SEGMENTS, Ref
 from syncline_store.ahead import ahead
 from syncline_store.index import columns
 from syncline_store.index.client import Client
 from syncline_store.index.columns import MARKS
+from syncline_store.index.page import Asked, Offset, Point, by_json, by_models
 from syncline_store.index.points import Field
 from syncline_store.index.request import within
 from syncline_store.index.state import NO_REVISION, REF, STATE
@@ -25,10 +25,6 @@ __all__ = ["COLUMNS", "MARKS", "IndexPoints", "document_of", "pack", "scan"]
 _MODEL = Field.MODEL.value
 COLUMNS = [field.value for field in (*STATE, *REF, Field.SEGMENT) if field is not Field.TEXT_HASH]
 """What is read of each payload. The text's hash is not compared."""
-
-Offset = models.ExtendedPointId | None
-Point = tuple[models.ExtendedPointId, Mapping[str, Any] | None]
-"""A point's id and its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +62,13 @@ async def scan(client: Client, collection: str, first: int, last: int, block: in
 
 
 async def _pages(client: Client, collection: str, where: models.Filter | None, block: int) -> AsyncGenerator[Sequence[Point], None]:
-    read = _records if client.local else _json
+    asked, read = Asked(collection, where, COLUMNS, block), by_models if client.local else by_json
     after: Offset = None
     while True:
-        points, after = await client.call(lambda qdrant, after=after: read(qdrant, collection, where, block, after))  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
+        points, after = await client.call(lambda qdrant, after=after: read(qdrant, asked, after))  # type: ignore[misc]  # mypy does not infer a default's type in a lambda
         yield points
         if after is None:
             return
-
-
-async def _records(
-    qdrant: AsyncQdrantClient, collection: str, where: models.Filter | None, block: int, after: Offset
-) -> tuple[Sequence[Point], Offset]:
-    """A page of local mode."""
-    records, after = await qdrant.scroll(collection, where, limit=block, offset=after, with_payload=COLUMNS)
-    return [(record.id, record.payload) for record in records], after
-
-
-async def _json(
-    qdrant: AsyncQdrantClient, collection: str, where: models.Filter | None, block: int, after: Offset
-) -> tuple[Sequence[Point], Offset]:
-    """A page of a server, by the client's own request. Its models would cost as much as all else together, and are not looked at."""
-    asked = {"limit": block, "offset": after, "with_payload": COLUMNS, "with_vector": False}
-    answer = await qdrant.http.client.request(
-        type_=dict[str, Any],
-        method="POST",
-        url="/collections/{collection_name}/points/scroll",
-        path_params={"collection_name": collection},
-        json=asked if where is None else asked | {"filter": where.model_dump(mode="json", exclude_none=True)},
-    )
-    found = answer["result"]
-    return [(point["id"], point.get("payload")) for point in found["points"]], found.get("next_page_offset")
 
 
 def pack(points: Sequence[Point]) -> IndexPoints:
