@@ -84,9 +84,9 @@ class Client:
             return await self._call(ask, self._qdrant)
 
     @property
-    def grpc(self) -> bool:
-        """Whether what is asked for in bulk goes over gRPC."""
-        return self._bulk is not None
+    def rest(self) -> bool:
+        """Whether what is asked for in bulk goes to a server, and there over REST."""
+        return self._bulk is None and not self.local
 
     async def in_bulk(self, ask: Callable[[AsyncQdrantClient], Awaitable[T]], what: str) -> T:
         """The same, for what is asked for in bulk: over gRPC where the server offers it."""

@@ -39,7 +39,7 @@ class RemotePoints:
         return found
 
     async def _scroll(self, where: models.Filter) -> list[PointState]:
-        asked, read = Asked(self._collection, where, STATE, PAGE), by_models if self._client.grpc else by_json
+        asked, read = Asked(self._collection, where, STATE, PAGE), by_json if self._client.rest else by_models
         found: list[PointState] = []
         after: Offset = None
         while True:
