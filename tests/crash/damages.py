@@ -41,7 +41,6 @@ class Way:
     kind: DriftKind
     do: Callable[[Damage, Target], Awaitable[object]]
     on_stranger: bool = False
-    by_hand: bool = False
     passages: int = 0
     """Of how many the document must be at least that can be damaged so; 1: of one with a text."""
 
@@ -81,7 +80,7 @@ WAYS = {
     "lost vector": Way(DriftKind.CORRUPT, lambda damage, it: damage.lose_vector(it.ref, it.any), passages=1),
     "other fields": Way(DriftKind.PAYLOAD, lambda damage, it: damage.change(it.ref, {"fields": {"text": "another"}}, it.any)),
     "other tenant": Way(DriftKind.PAYLOAD, lambda damage, it: damage.change(it.ref, {"tenant": "globex"}, it.any)),
-    "twice": Way(DriftKind.DUPLICATE, lambda damage, it: damage.double(it.ref, it.any), by_hand=True),
+    "twice": Way(DriftKind.DUPLICATE, lambda damage, it: damage.double(it.ref, it.any)),
     "stranger": Way(DriftKind.ORPHAN, stranger, on_stranger=True),
     "expired stranger": Way(DriftKind.EXPIRED, expired_stranger, on_stranger=True),
 }

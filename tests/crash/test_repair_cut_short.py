@@ -144,7 +144,7 @@ BY_URL = ("--apply", "--yes", "--settle", "0.1", "--delay", "0.1", "--max-share"
 async def test_two_repairs_at_once_do_not_fight(own_qdrant: QdrantProcess, tmp_path: Path) -> None:
     """Both walk, both write their events, and a worker handles them all the while; an orphan is written again meanwhile."""
     chance, deployment = random.Random(20261122), Deployment(tmp_path, own_qdrant.url)
-    ways = [name for name, way in WAYS.items() if not way.by_hand and name != "expired stranger"]
+    ways = [name for name, way in WAYS.items() if name != "expired stranger"]
     try:
         async with Watched.open(deployment.store, chance) as watched:
             await watched.put_cold(3 * len(ways) + 1)

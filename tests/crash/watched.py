@@ -120,7 +120,6 @@ class Harm:
     before: dict[str, Any]
     made: int
     found: int | None = None
-    points: tuple[str, ...] = ()
     mended: int | None = None
 
     @property
@@ -206,11 +205,9 @@ class Watched:
             known = [f"{harm.name} (made {harm.made}, mended {harm.mended})" for harm in self.harms if harm.ref == finding.ref]
             self.alarms.append(f"{finding.model_dump_json()} at {report.at}, begun {report.counts['started_at']}; done to it: {known}")
         elif harm.found is None:
-            harm.found, harm.points = report.at, finding.points
+            harm.found = report.at
 
     async def _is_mended(self, harm: Harm) -> bool:
-        if harm.way.by_hand:
-            await self.damage.remove(harm.points)
         return same(await self.damage.living(harm.ref), harm.before)
 
 

@@ -5,7 +5,6 @@ Every function takes the raw client, the collection's name, and the document; it
 
 import random
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
@@ -92,10 +91,6 @@ class Damage:
         stray = str(uuid.uuid4())
         await self._put(stray, record.vector, record.payload or {})
         return stray
-
-    async def remove(self, points: Sequence[str]) -> None:
-        """As an operator does by hand."""
-        await self._raw.delete(self._collection, points_selector=list(points))
 
     async def living(self, ref: Ref) -> dict[str, tuple[dict[str, Any], Any]]:
         """All points that say they are the document's and no tombstone: id -> (payload, vector)."""

@@ -39,7 +39,7 @@ async def test_points_that_a_scroll_does_not_show_are_no_drift(sides: TwoSides) 
     async with sides.behind_its_back() as raw:
         await Damage(raw, COLLECTION).lose(N2)
 
-    async def scan(_first: int, _last: int) -> AsyncIterator[IndexPoints]:
+    async def scan(*_: int) -> AsyncIterator[IndexPoints]:
         yield NO_POINTS
 
     hidden: Any = Through(sides.index, scan=scan)

@@ -91,12 +91,9 @@ class Reconciling:
         return expected
 
     async def mend(self, report: DriftReport) -> None:
-        """As a repair does, and an operator whom it names points."""
-        strays = [point for finding in report.findings for point in finding.points]
+        """As a repair does."""
         repaired = await self.reconciler.repair(report)
-        assert (repaired.refused, repaired.repaired) == (None, sum(not finding.kind.by_hand for finding in report.findings))
-        if strays:
-            await self.world.index._client.call(lambda raw: Damage(raw, _COLLECTION).remove(strays))
+        assert (repaired.refused, repaired.repaired) == (None, len(report.findings))
 
 
 _COLLECTION = "syncline"
