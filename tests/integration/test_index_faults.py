@@ -22,7 +22,7 @@ from syncline_store.index.points import VECTOR
 from tests.parts.by_url import NOTES, TENANT, ByUrl
 from tests.parts.servers.qdrant import QdrantProcess, stand_in
 
-SEEDS, SOAK_SEEDS = 4, 40
+SEEDS, SOAK_SEEDS = 2, 40
 WRITES, KEYS = 120, 30
 UPDATES = r"points/(batch|delete)"
 POINTS = r"/points"
