@@ -20,6 +20,9 @@ from tests.parts.pipeline import Pipeline
 from tests.parts.servers.kafka import KafkaProcess, KafkaServer
 from tests.parts.topics import committed, kafka_settings, records
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""aiokafka leaves a connection to the garbage collector where its broker stands still while it is being made."""
+
 CONSUMER = ConsumerSettings(
     session_timeout=6.0, heartbeat=0.5, first_probe=0.2, longest_probe=1.0, stop_within=10.0, revoke_within=5.0, max_batch=64
 )
