@@ -95,7 +95,7 @@ guards = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(guard=guards, old=versions, mark=marks)
 def test_a_point_is_replaced_exactly_when_the_model_says_so(runner: Runner, guard: Guard, old: tuple[int, int], mark: Mark) -> None:
     runner.put(point(*old, mark))
@@ -112,7 +112,7 @@ def test_a_revision_that_cannot_be_read_protects_nothing(runner: Runner, unreada
     assert now.version == (A, 999)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(old=points, new=versions)
 def test_a_refresh_changes_only_lower_versions_of_the_same_text_that_have_a_vector(
     runner: Runner, old: Point, new: tuple[int, int]
@@ -123,7 +123,7 @@ def test_a_refresh_changes_only_lower_versions_of_the_same_text_that_have_a_vect
     assert (now.content_hash == "new") == (now.text_hash == "t" and old.vector is not None and now.version < new)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(old=versions, below=revisions, seen=st.lists(versions, max_size=2), start=st.sampled_from([1, 2, 3]))
 def test_a_removal_takes_passages_below_its_revision_or_as_they_were_seen(
     runner: Runner, old: tuple[int, int], below: int, seen: list[tuple[int, int]], start: int

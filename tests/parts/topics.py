@@ -37,14 +37,18 @@ def kafka_settings(
     )
 
 
-@tenacity.retry(
+patiently = tenacity.retry(
     retry=tenacity.retry_if_exception_type(TransportUnavailable),
     wait=tenacity.wait_fixed(0.2),
     stop=tenacity.stop_after_delay(PATIENCE),
     reraise=True,
 )
+"""A broker that was just started or thawed knows no node for a moment."""
+
+
+@patiently
 async def make_topics(settings: KafkaSettings) -> None:
-    """Make them, as soon as the broker can: one that was just started or thawed knows no node for a moment."""
+    """Make them, as soon as the broker can."""
     await ensure_topics(settings)
 
 
@@ -79,5 +83,6 @@ async def committed(settings: KafkaSettings) -> dict[int, int]:
         await consumer.stop()
 
 
+@patiently
 async def _partitions(settings: KafkaSettings, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in range((await check_topics(settings))[topic])]

@@ -345,7 +345,7 @@ def explore(runner: asyncio.Runner, open_world: Callable[[], Awaitable[World]], 
 
 def test_on_sqlite() -> None:
     with asyncio.Runner() as runner:
-        explore(runner, World.in_memory, 120)
+        explore(runner, World.in_memory, 80)
 
 
 @pytest.mark.timeout(3600)
@@ -354,6 +354,6 @@ def test_on_a_cql_server(*, soak: bool) -> None:
     with asyncio.Runner() as runner:
         servers = runner.run(open_servers())
         try:
-            explore(runner, servers.world, 400 if soak else 12)
+            explore(runner, servers.world, 400 if soak else 8)
         finally:
             runner.run(servers.aclose())
