@@ -31,6 +31,8 @@ REPAIR = ("reconcile", "repair", "--apply", "--yes", "--settle", "0", "--delay",
 CHECK = ("reconcile", "check", "--settle", "0", "--delay", "0.1", "--sample", "1", "--data", "data")
 SLOWLY = {"SYNCLINE_RECONCILE__REPAIR_BATCH": "1", "SYNCLINE_INDEXING_SETTINGS__MAX_BATCH": "2"}
 PASSAGE = {"SYNCLINE_INDEXING_SETTINGS__PASSAGE_TOKENS": "16"}
+BATCHES_STORED = 2 * 2 * PASSAGES
+"""Points of two batches of two documents: the heads of the first are among them."""
 CUT_SHORT = 130
 PATIENCE = 60.0
 
@@ -88,7 +90,7 @@ def test_a_repair_that_is_ended_leaves_nothing_half_done(cli: Cli, stage: Callab
     lose(cli.folder)
     before = stage(cli.folder)
     process = cli.start(*REPAIR, env=SLOWLY | PASSAGE)
-    wait_for(lambda: stage(cli.folder) > before + 4, process)
+    wait_for(lambda: stage(cli.folder) > before + (4 if stage is repairs_written else BATCHES_STORED), process)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == CUT_SHORT, said
