@@ -341,6 +341,7 @@ class TenantView:
             return await self._finish(write)
 
     async def _write_if(self, operation: str, draft: Draft, condition: Condition) -> Outcome:
+        self._rates.take(self.tenant, WRITES)
         with self._span(operation):
             await self._open_inline()
             landed = await self._conditional.write(draft, condition)
@@ -370,10 +371,11 @@ class TenantView:
 
     def _draft_or_error(self, put: Put) -> Draft | SynclineError:
         try:
+            draft = self._draft(put)
             self._rates.take(self.tenant, WRITES)
-            return self._draft(put)
         except SynclineError as error:
             return error
+        return draft
 
     async def _write_chunk(self, drafts: Sequence[Draft | SynclineError]) -> Sequence[int | SynclineError]:
         good = [draft for draft in drafts if isinstance(draft, Draft)]

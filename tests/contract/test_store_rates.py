@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from syncline_contracts.errors import RateLimited
-from syncline_store import TenantView
+from syncline_contracts.errors import InvalidDocument, RateLimited
+from syncline_store import Refused, TenantView
 from syncline_store.settings import RateSettings
 from syncline_store.testing import open_test_store
 
@@ -34,6 +34,20 @@ async def test_a_tenant_that_writes_too_much_is_told_when_to_come_again_and_the_
         results = await acme.put_many([(NOTES, "m1", {"text": "cat"})] * 20)
         assert any(isinstance(result, RateLimited) for result in results)
         assert await acme.search(NOTES) == []
+
+
+async def test_conditional_writes_count_and_what_is_refused_as_it_is_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    async with open_test_store(indexing="relay", rates=RateSettings(writes=2)) as store:
+        acme = store.tenant("acme")
+        monkeypatch.setattr(time, "time", lambda: now)
+        refused = await acme.put_many([(NOTES, "", {}), (NOTES, "n1", {}), (NOTES, "", {})])
+        assert [type(result) for result in refused] == [InvalidDocument, int, InvalidDocument]
+        assert await acme.put_if_absent(NOTES, "n2", {}) != Refused(None)
+        with pytest.raises(RateLimited):
+            await acme.put_if_absent(NOTES, "n3", {})
+        with pytest.raises(RateLimited):
+            await acme.delete(NOTES, "n1")
 
 
 async def test_searches_have_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
