@@ -114,11 +114,14 @@ async def test_a_request_of_many_documents_is_cut_and_all_of_it_arrives(qdrant: 
 
 
 async def test_the_guard_holds_under_concurrent_writers(qdrant: QdrantServer) -> None:
-    """Six writers, each with its own revisions of the same points: the highest stays (invariant 3)."""
+    """Six writers, each with its own revisions of the same points: the highest stays (invariant 3).
+
+    Each writes its highest revision in mid-run, so that what lands last, whoever's it is, is an older one.
+    """
     async with on_server(EMBEDDER, qdrant.url) as index:
 
         async def write(writer: int) -> None:
-            for step in range(10):
+            for step in (0, 3, 6, 9, 2, 5, 8, 1, 4, 7):
                 revision = START + step * 6 + (step * 5 + writer) % 6
                 await index.upsert([Upsert([point(number, revision=revision) for number in range(20)], Plain(revision, 1))])
 
