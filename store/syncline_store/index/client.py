@@ -7,7 +7,6 @@ blocks nobody's event loop, and what one call does there is atomic, as nothing i
 """
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ import portalocker
 from qdrant_client import AsyncQdrantClient
 
 from syncline_contracts.errors import IndexLocked, IndexUnavailable, SynclineError
+from syncline_store.home import LoopThread
 from syncline_store.index.errors import QDRANT_ERRORS, translate
 from syncline_store.tracing import span
 
@@ -33,7 +33,7 @@ class Client:
     """A Qdrant client and, for local mode, the thread that it lives on. Open it with `open`; `aclose` ends both."""
 
     def __init__(
-        self, qdrant: AsyncQdrantClient, where: str, thread: "LoopThread | None" = None, *, bulk: AsyncQdrantClient | None = None
+        self, qdrant: AsyncQdrantClient, where: str, thread: LoopThread | None = None, *, bulk: AsyncQdrantClient | None = None
     ) -> None:
         self._qdrant = qdrant
         self._bulk = bulk
@@ -53,24 +53,24 @@ class Client:
     @classmethod
     async def _open_local(cls, url: str) -> "Client":
         folder = url.removeprefix(PATH)
-        thread = LoopThread()
+        thread = LoopThread("syncline-index")
 
         async def connect() -> AsyncQdrantClient:
             _refuse_locked(folder)
             return AsyncQdrantClient(location=MEMORY) if url == MEMORY else AsyncQdrantClient(path=folder)
 
         try:
-            return cls(await thread.run(connect), url, thread)
+            return cls(await _on(thread, connect), url, thread)
         except IndexLocked:
-            await thread.aclose()
+            await asyncio.to_thread(thread.close)
             raise
         except RuntimeError as error:
-            await thread.aclose()
+            await asyncio.to_thread(thread.close)
             if "already accessed" not in str(error):
                 raise
             raise _locked(folder) from None
         except QDRANT_ERRORS as error:
-            await thread.aclose()
+            await asyncio.to_thread(thread.close)
             raise IndexUnavailable(f"cannot open the local index in {folder} ({error}): check the folder's rights and space") from error
 
     @property
@@ -97,7 +97,7 @@ class Client:
         try:
             if self._thread is None:
                 return await ask(client)
-            return await self._thread.run(lambda: ask(client))
+            return await _on(self._thread, lambda: ask(client))
         except SynclineError:
             raise
         except QDRANT_ERRORS as error:
@@ -109,9 +109,9 @@ class Client:
             await self._bulk.close()
         if self._thread is None:
             await self._qdrant.close()
-        elif not self._thread.closed:
-            await self._thread.run(self._qdrant.close)
-            await self._thread.aclose()
+        elif not self._thread.home.loop.is_closed():
+            await _on(self._thread, self._qdrant.close)
+            await asyncio.to_thread(self._thread.close)
 
 
 def _refuse_locked(folder: str) -> None:
@@ -131,31 +131,12 @@ def _locked(folder: str) -> IndexLocked:
     return IndexLocked(f"another process holds the local index in {folder}: end it, or use a Qdrant server (index=http://HOST:6333)")
 
 
-class LoopThread:
-    """An event loop on a thread of its own. `run` hops over, and comes back with the result."""
+async def _on(thread: LoopThread, ask: Callable[[], Awaitable[T]]) -> T:
+    """Run it in the thread's loop. Raises IndexUnavailable once that is closed."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="syncline-index", daemon=True)
-        self._thread.start()
+    async def there() -> T:
+        return await ask()
 
-    @property
-    def closed(self) -> bool:
-        """Whether `aclose` was called."""
-        return self._loop.is_closed()
-
-    async def run(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Run it over there. Raises IndexUnavailable once closed."""
-
-        async def there() -> T:
-            return await ask()
-
-        if self.closed:
-            raise IndexUnavailable("the index is closed")
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), self._loop))
-
-    async def aclose(self) -> None:
-        """End the loop and the thread, after what is under way."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        await asyncio.to_thread(self._thread.join)
-        self._loop.close()
+    if thread.home.loop.is_closed():
+        raise IndexUnavailable("the index is closed")
+    return await thread.home.bring(there())
