@@ -4,8 +4,6 @@ An attempt whose outcome is unknown is repeated as it is, against the same row: 
 that they expect is gone with the first. Nothing else may be tried before it is known what became of it.
 """
 
-import asyncio
-import time
 from dataclasses import replace
 from typing import assert_never
 
@@ -15,6 +13,7 @@ from syncline_store.conditional import Condition, Refused, Superseded, holds
 from syncline_store.document import Document, Row, Write, living
 from syncline_store.engines import protocol
 from syncline_store.engines.protocol import ConditionalOutcome, Lost, Overtaken, Shadowed, Unknown, Won
+from syncline_store.pauses import Pauses
 from syncline_store.writing import FIRST_PAUSE, LONGEST_PAUSE, Draft, Writer
 
 
@@ -32,7 +31,7 @@ class ConditionalWriter:
 
         Raises WriteOutcomeUnknown; StorageUnavailable, ClockSkew and InvalidDocument where certainly nothing was written.
         """
-        pauses = Pauses(self._deadline)
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self._deadline)
         while holds(condition, row := await self._read(draft), self._clock.now()):
             (write,) = await self._writer.prepare([draft])
             outcome = await self._resolved(write, row, pauses)
@@ -53,7 +52,7 @@ class ConditionalWriter:
                 raise problem
         return Refused(self._document(row))
 
-    async def _resolved(self, write: Write, expected: Row | None, pauses: "Pauses") -> Won | Lost | Overtaken | Shadowed | protocol.Refused:
+    async def _resolved(self, write: Write, expected: Row | None, pauses: Pauses) -> Won | Lost | Overtaken | Shadowed | protocol.Refused:
         """Repeat it until its outcome is known. Once an attempt is in doubt, Lost may mean that it had landed and was replaced."""
         doubt: str | None = None
         while True:
@@ -91,19 +90,3 @@ class ConditionalWriter:
     def _document(self, row: Row | None) -> Document | None:
         there = living(row, self._clock.now())
         return None if there is None else Document.of(there)
-
-
-class Pauses:
-    """Pauses that grow, until a deadline (seconds from now)."""
-
-    def __init__(self, deadline: float) -> None:
-        self._until = time.monotonic() + deadline
-        self._next = FIRST_PAUSE
-
-    async def pause(self) -> bool:
-        """False when the deadline has come."""
-        if time.monotonic() + self._next > self._until:
-            return False
-        await asyncio.sleep(self._next)
-        self._next = min(2 * self._next, LONGEST_PAUSE)
-        return True

@@ -1,12 +1,11 @@
 """What this process wrote and the index may not hold yet, where relay and worker index: a search waits for it, within a deadline."""
 
-import asyncio
 import logging
-import time
 from collections import OrderedDict
 
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.parts import Parts
+from syncline_store.pauses import Pauses
 
 AT_MOST = 1_000
 """Writes that are remembered; the oldest are forgotten, most likely indexed by then."""
@@ -40,15 +39,12 @@ class Unindexed:
         What was waited for is forgotten: a document that cannot be indexed delays one search. Raises IndexUnavailable.
         """
         waiting = {ref: revision for ref, revision in self._written.items() if ref.namespace[: len(prefix)] == prefix}
-        until, pause = time.monotonic() + self._deadline, FIRST_PAUSE
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self._deadline)
         while waiting and (waiting := await self._missing(waiting)):
-            left = until - time.monotonic()
-            if left <= 0:
+            if not await pauses.pause():
                 _log.warning("searching without %d documents that are not indexed after %g s", len(waiting), self._deadline)
                 self._forget(waiting)
                 return
-            await asyncio.sleep(min(pause, left))
-            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _missing(self, waiting: dict[Ref, int]) -> dict[Ref, int]:
         points = await (await self._parts.index()).points([ref.document for ref in waiting])

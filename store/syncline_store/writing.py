@@ -5,7 +5,6 @@ A write whose outcome is unknown is repeated as it is: same revision, same event
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -19,6 +18,7 @@ from syncline_store.directory import Directory
 from syncline_store.document import INDEX_AS_NAMESPACE, Write, content_hash
 from syncline_store.engines.protocol import Engine, NamespaceSettings, Refused, Stored, Unknown, WriteOutcome
 from syncline_store.group_commit import GroupCommit
+from syncline_store.pauses import Pauses
 from syncline_store.settings import StoreSettings
 from syncline_store.skew import ClockWatch
 
@@ -72,8 +72,7 @@ class Writer:
 
     async def land(self, write: Write) -> ChangeEvent:
         """Returns once document and event are durable. Raises WriteOutcomeUnknown, StorageUnavailable, or why it was refused."""
-        deadline = time.monotonic() + self._deadline
-        pause = FIRST_PAUSE
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self._deadline)
         while True:
             outcome = await self._commits.submit(write)
             match outcome:
@@ -82,12 +81,10 @@ class Writer:
                 case Refused(error):
                     raise error
                 case Unknown(problem):
-                    if time.monotonic() + pause > deadline:
+                    if not await pauses.pause():
                         raise WriteOutcomeUnknown(write.ref, write.revision, problem)
                 case _:
                     assert_never(outcome)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def write(self, draft: Draft) -> ChangeEvent:
         """Both steps for one document."""

@@ -15,6 +15,7 @@ import structlog
 
 from syncline_contracts.errors import SynclineError, Unavailable
 from syncline_contracts.revision import Clock
+from syncline_store.pauses import Pauses
 from syncline_store.tenant import TenantView
 from syncline_sync_worker.alerts import Alarm, Alert, AlertSettings, Severity
 from syncline_sync_worker.observability.metrics import Metrics
@@ -104,10 +105,9 @@ class Canary:
 
     async def _found(self, probe: str) -> None:
         """Only a point of this very revision holds the probe. While a part does not answer, nothing is found."""
-        pause = FIRST_PAUSE
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         while not await self._holds(probe):
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await pauses.pause()
 
     async def _holds(self, probe: str) -> bool:
         try:
