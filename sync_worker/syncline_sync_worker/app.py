@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from syncline_store.index.index import Index
     from syncline_store.indexing.every import EveryIndex
     from syncline_sync_worker.reconcile.reconciler import Reconciler
-    from syncline_sync_worker.reconcile.unhandled import Unhandled
     from syncline_sync_worker.reindex import Alias, Build, Side
 
 Advance = Callable[[int], None]
@@ -165,18 +164,9 @@ class App:
         return self._reconciler(settings, choose(await self.sides(), model, self.configuration))
 
     def _reconciler(self, settings: ReconcileSettings, side: "Side") -> "Reconciler":
-        from syncline_sync_worker.reconcile.reconciler import Reconciler, overdue  # noqa: PLC0415 - one command needs it
+        from syncline_sync_worker.reconcile.configured import configured  # noqa: PLC0415 - brings qdrant-client; few commands compare
 
-        return Reconciler(
-            self.engine,
-            side.index,
-            side.embedder,
-            self.configuration.indexing_settings,
-            clock=self.clock,
-            settings=settings,
-            unhandled=self._unhandled(),
-            overdue=overdue(self.configuration),
-        )
+        return configured(self.configuration, self._parts, side.index, side.embedder, settings)
 
     @property
     def models(self) -> dict[str, str]:
@@ -209,16 +199,6 @@ class App:
         indexing = configuration.indexing_settings
         batch = indexing.max_batch * indexing.batches_at_once
         return Build(self.engine, index, handler, self.clock, per_range=configuration.reconcile.range_documents, batch=batch)
-
-    def _unhandled(self) -> "Unhandled":
-        """What the workers have still to handle."""
-        from syncline_sync_worker.reconcile.unhandled import DIRECT  # noqa: PLC0415 - comes with the reconciler
-
-        if self.configuration.kafka is None:
-            return DIRECT
-        from syncline_sync_worker.transport.kafka.unhandled import KafkaUnhandled  # noqa: PLC0415 - its client is an extra
-
-        return KafkaUnhandled(self.configuration.kafka)
 
     async def indexed(self) -> tuple[int, int]:
         """Living documents in the index, and all its points."""

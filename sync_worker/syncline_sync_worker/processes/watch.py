@@ -1,19 +1,21 @@
 """The reconciler as a process: storage on one side, index on the other, and whoever is to be told of drift."""
 
 import asyncio
+from dataclasses import dataclass
 
 from syncline_contracts.errors import ConfigurationError
 from syncline_store.parts import open_parts
 from syncline_store.store import Store
 from syncline_sync_worker.alerts.sending import Sender
 from syncline_sync_worker.config import Configuration
+from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.processes.serving import Answers, serving
 from syncline_sync_worker.processes.waiting import Look, look_after, patiently, unless
 from syncline_sync_worker.reconcile.canary import Canary
-from syncline_sync_worker.reconcile.reconciler import Reconciler, overdue
+from syncline_sync_worker.reconcile.configured import configured
+from syncline_sync_worker.reconcile.reconciler import Reconciler
 from syncline_sync_worker.reconcile.scope import Scope
-from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
-from syncline_sync_worker.reconcile.watch import Watch
+from syncline_sync_worker.reconcile.watch import Send, Watch
 
 
 async def run_watch(configuration: Configuration, scope: Scope, stop: asyncio.Event) -> None:
@@ -34,52 +36,15 @@ async def run_watch(configuration: Configuration, scope: Scope, stop: asyncio.Ev
             return
         parts = store.parts
         index = await parts.index()
-        reconciler = Reconciler(
-            parts.engine,
-            index,
-            parts.embedder,
-            configuration.indexing_settings,
-            clock=parts.clock,
-            settings=configuration.reconcile,
-            unhandled=unhandled(configuration),
-            overdue=overdue(configuration),
-        )
-        watch = Watch(
-            reconciler,
-            parts.engine.audit,
-            clock=parts.clock,
-            scope=scope,
-            settings=configuration.watch,
-            alerts=configuration.alerts,
-            send=sender.send,
-            metrics=answers.metrics,
-        )
-        canary = Canary(
-            store.system(),
-            f"{scope.part}-{scope.parts}",
-            clock=parts.clock,
-            settings=configuration.watch.canary,
-            alerts=configuration.alerts,
-            send=sender.send,
-            metrics=answers.metrics,
-            measured=lambda lag: reconciler.settle.measured(lag, parts.clock.now()),
-        )
+        reconciler = configured(configuration, parts, index, parts.embedder, configuration.reconcile)
+        watching = _Watching(configuration, scope, store, reconciler, sender.send, answers.metrics)
         answers.started(tuple)
         storage, behind = _names(configuration)
         looks: dict[str, Look] = {storage: parts.engine.clock, behind: index.count}
         async with asyncio.TaskGroup() as group:
-            group.create_task(watch.run(stop))
-            group.create_task(canary.run(stop))
+            group.create_task(watching.watch().run(stop))
+            group.create_task(watching.canary().run(stop))
             group.create_task(look_after(looks, answers.health, stop))
-
-
-def unhandled(configuration: Configuration) -> Unhandled:
-    """What the workers have still to handle."""
-    if configuration.kafka is None:
-        return DIRECT
-    from syncline_sync_worker.transport.kafka.unhandled import KafkaUnhandled  # noqa: PLC0415 - its client is an extra
-
-    return KafkaUnhandled(configuration.kafka)
 
 
 async def _open(configuration: Configuration, answers: Answers) -> Store:
@@ -89,6 +54,44 @@ async def _open(configuration: Configuration, answers: Answers) -> Store:
     answers.opened.push_async_callback(store.aclose)
     await patiently(index, parts.index, answers.health)
     return store
+
+
+@dataclass(frozen=True, slots=True)
+class _Watching:
+    """What the watch and its canary are made of."""
+
+    configuration: Configuration
+    scope: Scope
+    store: Store
+    reconciler: Reconciler
+    send: Send
+    metrics: Metrics
+
+    def watch(self) -> Watch:
+        return Watch(
+            self.reconciler,
+            self.store.parts.engine.audit,
+            clock=self.store.parts.clock,
+            scope=self.scope,
+            settings=self.configuration.watch,
+            alerts=self.configuration.alerts,
+            send=self.send,
+            metrics=self.metrics,
+        )
+
+    def canary(self) -> Canary:
+        """What it measures is how long the reconciler leaves writes alone."""
+        clock = self.store.parts.clock
+        return Canary(
+            self.store.system(),
+            f"{self.scope.part}-{self.scope.parts}",
+            clock=clock,
+            settings=self.configuration.watch.canary,
+            alerts=self.configuration.alerts,
+            send=self.send,
+            metrics=self.metrics,
+            measured=lambda lag: self.reconciler.settle.measured(lag, clock.now()),
+        )
 
 
 def _names(configuration: Configuration) -> tuple[str, str]:
