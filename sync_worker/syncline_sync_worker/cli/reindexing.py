@@ -106,7 +106,7 @@ async def switch(session: Session, *, model: Model = None, force: Force = False)
     from syncline_contracts.audit import Action  # noqa: PLC0415 - longer than --help may take
 
     session = _with_next(session, model)
-    return await _turn(session, Action.SWITCH, lambda alias: alias.switch(force=force), force=force)
+    return await _turn(session, Action.SWITCH, lambda alias: alias.switch(force=force), "switched", force=force)
 
 
 async def rollback(session: Session, *, force: Force = False) -> int:
@@ -116,7 +116,7 @@ async def rollback(session: Session, *, force: Force = False) -> int:
     """
     from syncline_contracts.audit import Action  # noqa: PLC0415 - longer than --help may take
 
-    return await _turn(session, Action.ROLLBACK, lambda alias: alias.rollback(force=force), force=force)
+    return await _turn(session, Action.ROLLBACK, lambda alias: alias.rollback(force=force), "rolled back", force=force)
 
 
 async def drop(session: Session, model: Dropped, *, yes: Yes = False) -> int:
@@ -148,7 +148,9 @@ def _with_next(session: Session, model: str | None) -> Session:
     return dataclasses.replace(session, place=dataclasses.replace(session.place, changes=changes))
 
 
-async def _turn(session: Session, action: "Action", turn: "Callable[[Alias], Awaitable[Turned | Refused]]", *, force: bool) -> int:
+async def _turn(
+    session: Session, action: "Action", turn: "Callable[[Alias], Awaitable[Turned | Refused]]", done: str, *, force: bool
+) -> int:
     from syncline_sync_worker.auditing import DONE, audited  # noqa: PLC0415 - longer than --help may take
     from syncline_sync_worker.reindex.alias import Turned  # noqa: PLC0415 - as above
 
@@ -163,7 +165,7 @@ async def _turn(session: Session, action: "Action", turn: "Callable[[Alias], Awa
     report = None if found.report is None else _differences(found.report)
     if isinstance(found, Turned):
         data = {"switched": found.before != found.collection, "alias": found.collection, "before": found.before, "refused": None}
-        session.output.result(data | {"report": report}, lambda out: _show_turned(out, found, action))
+        session.output.result(data | {"report": report}, lambda out: _show_turned(out, found, done))
         return FINE
     data = {"switched": False, "alias": None, "before": None, "refused": found.why, "report": report}
     session.output.result(data, lambda out: None if found.report is None else _show_report(out, found.report))
@@ -237,11 +239,11 @@ def _show_report(out: Console, report: "DriftReport") -> None:
     out.print("[dim]`syncline reconcile check --model MODEL` lists what differs[/]")
 
 
-def _show_turned(out: Console, found: "Turned", action: "Action") -> None:
+def _show_turned(out: Console, found: "Turned", done: str) -> None:
     if found.before == found.collection:
         out.print(f"[green]nothing to do:[/] the alias points to {escape(found.collection)} already")
         return
-    out.print(f"[green]{'switched' if action == 'reindex switch' else 'rolled back'}:[/] the alias points to {escape(found.collection)}")
+    out.print(f"[green]{done}:[/] the alias points to {escape(found.collection)}")
     out.print(
         "[dim]Now let `embedder` name this model, and `next` the other one for as long as a way back is wanted, for every process, and "
         "restart them one after the other: each goes on with its own model's collection until then.[/]"
