@@ -72,7 +72,12 @@ async def test_it_says_what_it_waits_for_and_ends_at_once_when_told(waiting: Pro
 
 def ended(name: str, environment: dict[str, str], **changes: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*SYNCLINE, name], env={**os.environ, **environment, **changes}, capture_output=True, text=True, timeout=PATIENCE, check=False
+        [*SYNCLINE, *name.split()],
+        env={**os.environ, **environment, **changes},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 
@@ -84,6 +89,14 @@ def test_without_kafka_it_ends_with_the_remedy_and_nothing_but_json(name: str, e
     assert done.returncode == 2
     assert json.loads(line)["kind"] == "ConfigurationError"
     assert "syncline run" in json.loads(line)["error"]
+    assert done.stdout == ""
+
+
+def test_a_watch_of_a_local_index_ends_with_the_remedy_and_nothing_but_json(environment: dict[str, str]) -> None:
+    done = ended("reconcile watch", environment)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert "syncline reconcile check" in json.loads(line)["error"]
     assert done.stdout == ""
 
 

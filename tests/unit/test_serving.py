@@ -149,6 +149,7 @@ class TestProcess:
         async def close() -> None:
             closed.append(True)
 
+        serving.set_up_logs(configuration())
         async with serving.process("relay", configuration(), asyncio.Event()) as frame:
             frame.opened.push_async_callback(close)
             address = json.loads(capsys.readouterr().err.splitlines()[0])["http"]
@@ -161,6 +162,7 @@ class TestProcess:
             await get(address, "/health/live")
 
     async def test_a_warning_is_a_log_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        serving.set_up_logs(configuration())
         async with serving.process("relay", configuration(), asyncio.Event()):
             logging.getLogger("py.warnings").warning("an insecure connection")
         assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == [

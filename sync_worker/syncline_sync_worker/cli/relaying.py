@@ -53,7 +53,10 @@ async def worker(session: Session) -> int:
 
 async def run_process(session: Session, process: "Process") -> int:
     """Run a process until its stop; what ends it is a log line too where those are JSON."""
+    from syncline_sync_worker.processes.serving import set_up_logs  # noqa: PLC0415 - takes longer than --help may
+
     configuration = session.place.configuration({})
+    set_up_logs(configuration)
     lines_only = configuration.log.form == "json"
     session.output.err.quiet = lines_only  # what reads stderr then finds JSON and nothing else
     try:

@@ -1,4 +1,4 @@
-"""The frame of a process: logs, the answers for its health and metrics, and an end that leaves nothing running."""
+"""The frame of a process: its logs, the answers for its health and metrics, and an end that leaves nothing running."""
 
 import asyncio
 import gc
@@ -51,7 +51,6 @@ class Frame(Answers):
 @asynccontextmanager
 async def process(name: str, configuration: Configuration, stop: asyncio.Event) -> AsyncIterator[Frame]:
     """The same as `serving`, for a process that needs Kafka. Raises ConfigurationError without any."""
-    _set_up_logs(configuration)
     kafka = kafka_of(configuration)
     async with serving(name, configuration, stop) as answers:
         yield Frame(answers.health, answers.metrics, answers.opened, kafka)
@@ -59,11 +58,7 @@ async def process(name: str, configuration: Configuration, stop: asyncio.Event) 
 
 @asynccontextmanager
 async def serving(name: str, configuration: Configuration, stop: asyncio.Event) -> AsyncIterator[Answers]:
-    """Take the port, then answer on it while the block runs. Raises ConfigurationError before anything else is started.
-
-    Every line on stderr is a log line from here on, Python's warnings among them.
-    """
-    _set_up_logs(configuration)
+    """Take the port, then answer on it while the block runs. Raises ConfigurationError before anything else is started."""
     listener = listen(configuration.http)
     metrics, health = Metrics(_registry()), Health(stop)
     async with answering(listener, lambda: health.report, metrics.registry), asyncio.TaskGroup() as group:
@@ -80,7 +75,8 @@ async def serving(name: str, configuration: Configuration, stop: asyncio.Event) 
         log.info("ended", process=name)
 
 
-def _set_up_logs(configuration: Configuration) -> None:
+def set_up_logs(configuration: Configuration) -> None:
+    """Every line on stderr is a log line from here on, Python's warnings among them."""
     logs.set_up(configuration.log.form, configuration.log.level, secrets=logs.secrets_of(configuration))
     logging.captureWarnings(capture=True)
 
