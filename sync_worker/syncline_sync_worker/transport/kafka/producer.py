@@ -95,7 +95,7 @@ class Producer:
         except ConfigurationError as why:
             return why
         except (TransportUnavailable, TimeoutError):
-            pass
+            pass  # this look reached it no more than the records did
         return TransportUnavailable(f"Kafka at {self._settings.bootstrap_servers} did not acknowledge within {patience:g} s")
 
     async def _send(self, records: Sequence[Record]) -> None:
