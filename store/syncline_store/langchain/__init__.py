@@ -1,7 +1,6 @@
 """LangChain's faces of Syncline: a vector store and a retriever, each over a namespace of one tenant.
 
-::
-
+    from syncline_store import open_store
     from syncline_store.langchain import SynclineVectorStore
 
     async with open_store("sqlite:///books.db") as store:
