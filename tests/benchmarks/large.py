@@ -2,7 +2,7 @@
 
 SQLite in a file, WordLlama, the index on the stand-in by URL; relay and handler run while `put_many` writes, as `syncline run` does. By hand
 the same texts are embedded in the same batches and upserted unguarded, one batch embedded while another is sent. A search by hand is
-the query alone: its embedding, the filter by tenant, and no documents read.
+the query alone: its embedding, the same conditions (tenant, namespace, living, not expired), and no documents read.
 """
 
 import asyncio
@@ -17,9 +17,10 @@ from uuid import uuid4
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
+from syncline_contracts.identity import encode_namespace
 from syncline_store import Store, open_store
 from syncline_store.embedding.wordllama import WordLlamaEmbedder
-from syncline_store.index.points import VECTOR, Field
+from syncline_store.index.points import VECTOR, Field, Mark
 from syncline_store.tenant import Prefix
 from syncline_sync_worker.handler import Handler
 from syncline_sync_worker.relay import Relay
@@ -96,7 +97,9 @@ async def _upsert(qdrant: AsyncQdrantClient, name: str, first: int, some: Sequen
 async def searched(store: Store, qdrant: AsyncQdrantClient, embedder: WordLlamaEmbedder, collection: str) -> list[Figure]:
     """Both sides in turn, one question after the other."""
     tenant = store.tenant(TENANT)
-    must: list[models.Condition] = [models.FieldCondition(key=Field.TENANT, match=models.MatchValue(value=TENANT))]
+    exactly = {Field.TENANT: TENANT, Field.NAMESPACES: encode_namespace(NOTES), Field.MARK: Mark.LIVE}
+    must: list[models.Condition] = [models.FieldCondition(key=key, match=models.MatchValue(value=text)) for key, text in exactly.items()]
+    must.append(models.FieldCondition(key=Field.EXPIRES_AT, range=models.Range(gt=time.time_ns() // 1_000)))
     ours, raw = [], []
     for number in range(SEARCHES):
         question = f"{WORDS[number % len(WORDS)]} and {WORDS[(7 * number + 3) % len(WORDS)]}"
