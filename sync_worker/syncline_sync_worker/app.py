@@ -164,7 +164,7 @@ class App:
         return self._reconciler(settings, choose(await self.sides(), model, self.configuration))
 
     def _reconciler(self, settings: ReconcileSettings, side: "Side") -> "Reconciler":
-        from syncline_sync_worker.reconcile.configured import configured  # noqa: PLC0415 - brings qdrant-client; few commands compare
+        from syncline_sync_worker.comparing import configured  # noqa: PLC0415 - brings qdrant-client; few commands compare
 
         return configured(self.configuration, self._parts, side.index, side.embedder, settings)
 

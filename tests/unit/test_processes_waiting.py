@@ -20,7 +20,8 @@ from syncline_sync_worker.processes import trouble as troubles
 from syncline_sync_worker.processes import waiting
 from syncline_sync_worker.processes.telling import TellingHandler, TellingIndexer, trace_id
 from syncline_sync_worker.processes.trouble import Trouble
-from syncline_sync_worker.processes.waiting import look_after, patiently, unless
+from syncline_sync_worker.processes.waiting import look_after, patiently
+from syncline_sync_worker.transport.backoff import unless
 from tests.parts.consuming import until
 
 STORAGE = "the storage cql://x/y"

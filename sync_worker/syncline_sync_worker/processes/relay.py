@@ -9,9 +9,10 @@ from syncline_store.parts import Parts, open_parts
 from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.processes.serving import Frame, process
 from syncline_sync_worker.processes.trouble import Trouble
-from syncline_sync_worker.processes.waiting import look_after, patiently, unless
+from syncline_sync_worker.processes.waiting import look_after, patiently
 from syncline_sync_worker.relay import Relay
 from syncline_sync_worker.transport import Publisher
+from syncline_sync_worker.transport.backoff import unless
 from syncline_sync_worker.transport.kafka import KafkaSettings
 from syncline_sync_worker.transport.kafka.publisher import KafkaPublisher
 from syncline_sync_worker.transport.kafka.topics import check_topics

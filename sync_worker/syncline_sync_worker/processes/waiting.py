@@ -1,8 +1,8 @@
 """Waiting for parts: at the start until each is there, later on to know whether each still answers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import structlog
 
@@ -34,18 +34,6 @@ async def patiently(part: str, opening: Callable[[], Awaitable[T]], health: Heal
         else:
             health.answers(part)
             return opened
-
-
-async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """What the work gives; None when the stop came first, which cancels it."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return await working if working.done() else None
-    finally:
-        working.cancel()
-        stopping.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 Look = Callable[[], Awaitable[object]]

@@ -7,15 +7,16 @@ from syncline_contracts.errors import ConfigurationError
 from syncline_store.parts import open_parts
 from syncline_store.store import Store
 from syncline_sync_worker.alerts.sending import Sender
+from syncline_sync_worker.comparing import configured
 from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.processes.serving import Answers, serving
-from syncline_sync_worker.processes.waiting import Look, look_after, patiently, unless
+from syncline_sync_worker.processes.waiting import Look, look_after, patiently
 from syncline_sync_worker.reconcile.canary import Canary
-from syncline_sync_worker.reconcile.configured import configured
 from syncline_sync_worker.reconcile.reconciler import Reconciler
 from syncline_sync_worker.reconcile.scope import Scope
 from syncline_sync_worker.reconcile.watch import Send, Watch
+from syncline_sync_worker.transport.backoff import unless
 
 
 async def run_watch(configuration: Configuration, scope: Scope, stop: asyncio.Event) -> None:

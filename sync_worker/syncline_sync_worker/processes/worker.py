@@ -10,8 +10,9 @@ from syncline_sync_worker.handler import Handler
 from syncline_sync_worker.processes.serving import Frame, process
 from syncline_sync_worker.processes.telling import TellingHandler, TellingIndexer
 from syncline_sync_worker.processes.trouble import Trouble
-from syncline_sync_worker.processes.waiting import Look, look_after, patiently, unless
+from syncline_sync_worker.processes.waiting import Look, look_after, patiently
 from syncline_sync_worker.sweep import Sweep
+from syncline_sync_worker.transport.backoff import unless
 from syncline_sync_worker.transport.kafka import KafkaSettings
 from syncline_sync_worker.transport.kafka.consumer import KafkaConsumer
 from syncline_sync_worker.transport.kafka.lag import watch_lag

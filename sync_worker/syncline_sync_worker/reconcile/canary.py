@@ -19,9 +19,8 @@ from syncline_store.pauses import Pauses
 from syncline_store.tenant import TenantView
 from syncline_sync_worker.alerts import Alarm, Alert, AlertSettings, Severity
 from syncline_sync_worker.observability.metrics import Metrics
-from syncline_sync_worker.processes.waiting import unless
 from syncline_sync_worker.reconcile.settings import CanarySettings
-from syncline_sync_worker.transport.backoff import wait_for
+from syncline_sync_worker.transport.backoff import unless, wait_for
 
 log = structlog.get_logger(__name__)
 

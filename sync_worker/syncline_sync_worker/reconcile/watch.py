@@ -13,12 +13,11 @@ from syncline_store.engines.protocol import Audit
 from syncline_sync_worker.alerts import Alarm, Alert, AlertSettings
 from syncline_sync_worker.auditing import DONE, IN_PART, audited
 from syncline_sync_worker.observability.metrics import Metrics
-from syncline_sync_worker.processes.waiting import unless
 from syncline_sync_worker.reconcile.reconciler import Reconciler
 from syncline_sync_worker.reconcile.reports import Reports
 from syncline_sync_worker.reconcile.scope import Scope
 from syncline_sync_worker.reconcile.settings import WatchSettings
-from syncline_sync_worker.transport.backoff import wait_for
+from syncline_sync_worker.transport.backoff import unless, wait_for
 
 log = structlog.get_logger(__name__)
 
