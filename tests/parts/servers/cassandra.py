@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from tests.parts.servers.certificate import certificate
 from tests.parts.servers.maven import Jvm, NoServerError, fetch, free_ports, listens
+from tests.parts.servers.process import containers_answer
 
 ADDRESS = "SYNCLINE_TEST_CQL"
 PID = "SYNCLINE_TEST_CQL_PID"
@@ -102,7 +102,7 @@ def cql_server() -> Iterator[CqlServer]:
         host, _, port = given.rpartition(":")
         pid, ca_file = os.environ.get(PID), os.environ.get(CA_FILE)
         yield CqlServer(host, int(port), Borrowed(int(pid)) if pid else None, Path(ca_file) if ca_file else None)
-    elif _containers():
+    elif containers_answer():
         with _scylla() as server:
             yield server
     else:
@@ -151,16 +151,6 @@ def _arguments(folder: Path) -> list[str]:
         *(f"-D{name}={value}" for name, value in properties.items()),
         "org.apache.cassandra.service.CassandraDaemon",
     ]
-
-
-def _containers() -> bool:
-    """Whether a container engine answers quickly."""
-    if shutil.which("docker") is None:
-        return False
-    try:
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=5, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
 
 
 @contextmanager

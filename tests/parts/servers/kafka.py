@@ -1,7 +1,6 @@
 """A real Kafka for tests: an address from the environment, a container, or one node (KRaft) on the JVM."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from tests.parts.servers.certificate import certificate
 from tests.parts.servers.maven import Jvm, NoServerError, fetch, free_ports, listens
+from tests.parts.servers.process import containers_answer
 
 VERSION = "4.1.1"
 IMAGE = f"apache/kafka:{VERSION}"
@@ -148,7 +148,7 @@ def kafka_server() -> Iterator[KafkaServer]:
     """The first that there is. Raises NoServerError."""
     if address := os.environ.get(ADDRESS):
         yield KafkaServer(address)
-    elif _containers_answer():
+    elif containers_answer():
         with _container() as server:
             yield server
     else:
@@ -159,15 +159,6 @@ def kafka_server() -> Iterator[KafkaServer]:
                 yield KafkaServer(process.address, own=process)
             finally:
                 process.kill()
-
-
-def _containers_answer() -> bool:
-    if shutil.which("docker") is None:
-        return False
-    try:
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=5, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
 
 
 @contextmanager

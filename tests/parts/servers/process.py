@@ -1,6 +1,7 @@
 """A server's process for tests: it dies with them, however they end, and can be frozen where a test asks what its silence does."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,16 @@ _FREEZING = 10
 
 class NoServerError(Exception):
     """There is no such server here, and why."""
+
+
+def containers_answer() -> bool:
+    """Whether there is a container engine, and quick to say so."""
+    if shutil.which("docker") is None:
+        return False
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=5, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 class Process:

@@ -6,7 +6,6 @@ the server says which one it is, and so do the last lines of a test run. Faults 
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.parts.servers.process import NoServerError, Process, free_ports, listens
+from tests.parts.servers.process import NoServerError, Process, containers_answer, free_ports, listens
 
 ADDRESS = "SYNCLINE_TEST_QDRANT"
 IMAGE = "qdrant/qdrant:v1.19.0"
@@ -120,7 +119,7 @@ def qdrant_server() -> Iterator[QdrantServer]:
     """The first that can be had. Raises NoServerError."""
     if given := os.environ.get(ADDRESS):
         yield QdrantServer(given if "://" in given else f"http://{given}", f"the Qdrant server at {given}")
-    elif _containers_answer():
+    elif containers_answer():
         with _container() as server:
             yield server
     else:
@@ -157,15 +156,6 @@ def own_qdrant() -> Iterator[QdrantProcess]:
     """A stand-in that is this test's alone, to hurt, freeze and kill."""
     with stand_in() as process:
         yield process
-
-
-def _containers_answer() -> bool:
-    if shutil.which("docker") is None:
-        return False
-    try:
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=5, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
 
 
 @contextmanager
