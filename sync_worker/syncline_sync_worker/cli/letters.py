@@ -1,17 +1,20 @@
-"""Which dead letters a command means: the options that say so, and what becomes of them."""
+"""Which dead letters a command means: the options that say so, what becomes of them, and how many they are."""
 
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
+from rich.console import Console
 
 from syncline_contracts.errors import InvalidInput
+from syncline_sync_worker.cli.output import table
 from syncline_sync_worker.cli.place import parse_namespace
+from syncline_sync_worker.cli.safe import safe
 from syncline_sync_worker.cli.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
     from syncline_contracts.dead_letter import DeadLetter
-    from syncline_sync_worker.dead_letters.choosing import LetterFilter
+    from syncline_sync_worker.dead_letters.choosing import LetterFilter, Summary
     from syncline_sync_worker.dead_letters.replay import DeadLetterDesk
 
 _WHICH = "Which letters"
@@ -88,3 +91,11 @@ async def _look_for(wanted: list[str], desk: "DeadLetterDesk", found: "dict[str,
 
 def _is_hex(text: str) -> bool:
     return all(one in "0123456789abcdef" for one in text)
+
+
+def show_counts(out: Console, counts: "Summary") -> None:
+    """How many there are of each error."""
+    rows = table("error", "letters", right=("letters",))
+    for error, count in sorted(counts.by_error.items(), key=lambda each: -each[1]):
+        rows.add_row(safe(error), f"{count:,}")
+    out.print(rows if counts.count else "[green]no dead letters[/]")
