@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from syncline_contracts.errors import IndexUnavailable, InvalidQuery, NotYetIndexed
+from syncline_contracts.errors import EmbedderUnavailable, IndexUnavailable, InvalidFilter, InvalidQuery, NotYetIndexed
 from syncline_contracts.event import Kind
 from syncline_contracts.identity import Ref, namespace_prefixes, point_id
 from syncline_contracts.revision import NEVER, Clock
@@ -17,6 +17,7 @@ from syncline_store.index.points import Field, Mark, Point
 from syncline_store.search.hydrate import Dropped, Reason
 from syncline_store.testing import open_test_store
 from tests.parts.clock import ManualClock
+from tests.parts.embedders import OutableEmbedder
 from tests.parts.outbox import deliveries
 from tests.parts.world import a_collection
 
@@ -294,5 +295,30 @@ async def test_without_an_index_the_filter_may_decide_alone() -> None:
         assert keys(await acme.search(NOTES, query="cat", limit=2, offset=1, fallback=True)) == ["n1", "n2"]
         with pytest.raises(InvalidQuery):
             await acme.search(NOTES, query="cat", limit=0, fallback=True)
+        with pytest.raises(InvalidQuery):
+            await acme.search(NOTES, query="cat", offset=-1, fallback=True)
         with pytest.raises(IndexUnavailable):
             await acme.search(NOTES, filter={"odd": True})
+
+
+async def test_without_an_index_the_filter_sees_what_is_declared() -> None:
+    """As the index would: the declared fields, however much else a value holds, and no others."""
+    async with open_test_store(index="http://127.0.0.1:9", indexing="relay") as store:
+        acme = store.tenant("acme")
+        await acme.configure(NOTES, filterable=["z"])
+        await acme.put(NOTES, "n1", {"a": list(range(2_000)), "z": 1})
+        assert keys(await acme.search(NOTES, filter={"z": 1}, fallback=True)) == ["n1"]
+        with pytest.raises(InvalidFilter, match="not filterable"):
+            await acme.search(NOTES, filter={"a": 1}, fallback=True)
+
+
+async def test_without_an_embedder_the_filter_may_decide_alone() -> None:
+    embedder = OutableEmbedder()
+    async with open_test_store(embedder=embedder) as store:
+        acme = store.tenant("acme")
+        await acme.put(NOTES, "n1", {"text": "cat", "odd": True})
+        await acme.put(NOTES, "n2", {"text": "cat", "odd": False})
+        embedder.out = True
+        assert keys(await acme.search(NOTES, query="cat", filter={"odd": True}, fallback=True)) == ["n1"]
+        with pytest.raises(EmbedderUnavailable):
+            await acme.search(NOTES, query="dog", filter={"odd": True})

@@ -69,9 +69,16 @@ class OutableEmbedder(HashEmbedder):
         self.out = False
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        self._expect_answers()
+        return await super().embed_documents(texts)
+
+    async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
+        self._expect_answers()
+        return await super().embed_query(text)
+
+    def _expect_answers(self) -> None:
         if self.out:
             raise EmbedderUnavailable("the model does not answer", retry_after=1.0)
-        return await super().embed_documents(texts)
 
 
 class NullEmbedder(HashEmbedder):

@@ -102,3 +102,10 @@ def test_an_export_of_a_later_version_is_refused_whole(tmp_path: Path) -> None:
     items, problems = lines(path)
     assert not items
     assert "this version reads 1" in problems[0].message
+
+
+def test_only_the_first_line_says_what_the_others_are(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"key": "a"}\n{"key": "b", "syncline_export": 1}\n{"key": "c"}')
+    items, problems = lines(path)
+    assert ([item.key for item in items], problems) == (["a", "b", "c"], [])

@@ -7,6 +7,7 @@ from itertools import islice
 
 from syncline_contracts.errors import InvalidInput, SynclineError
 from syncline_contracts.identity import Ref
+from syncline_contracts.revision import NEVER
 from syncline_store.document import Row, content_hash, living
 from syncline_store.engines.protocol import Engine
 from syncline_store.limits import checked_index, checked_ref, checked_value
@@ -60,7 +61,8 @@ class _Wanted:
         """Whether writing it would change nothing. An expiry is kept to the second."""
         if row is None or (row.content_hash, row.index_spec) != (self.content_hash, self.index_spec):
             return False
-        return self.item.expires_at is None or abs(row.expires_at - self.item.expires_at) <= 2 * SECOND
+        expires_at = NEVER if self.item.expires_at is None else self.item.expires_at
+        return abs(row.expires_at - expires_at) <= 2 * SECOND
 
 
 class Importer:
