@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import Metric
 
+from syncline_contracts.drift import DriftKind
 from syncline_sync_worker.config import Configuration
 from syncline_sync_worker.config.load import names
 from syncline_sync_worker.observability.metrics import Metrics
@@ -84,6 +85,24 @@ def test_the_thresholds_follow_the_settings() -> None:
     late = re.search(r'le="([\d.]+)"', ALERTS["SynclineRowsSurfaceLate"]["expr"])
     assert late is not None
     assert settings.relay.short_overlap < float(late[1]) < settings.relay.long_overlap
+
+
+def test_the_kinds_that_page_somebody_are_those_of_the_settings() -> None:
+    severity = Configuration().alerts.severity
+    critical = {kind.value for kind in DriftKind if severity.of(kind) == "critical"}
+    for name, operator in (("SynclineDriftCritical", "=~"), ("SynclineDrift", "!~")):
+        found = re.search(rf'kind{operator}"([\w|]+)"', ALERTS[name]["expr"])
+        assert found is not None
+        assert set(found[1].split("|")) == critical
+    assert (ALERTS["SynclineDriftCritical"]["labels"]["severity"], ALERTS["SynclineDrift"]["labels"]["severity"]) == ("critical", "warning")
+
+
+def test_the_page_of_drift_gives_each_kind_the_severity_that_it_has() -> None:
+    page = (ROOT / "docs" / "operations" / "drift.md").read_text()
+    said = dict(re.findall(r"^\| `(\w+)` \| (\w+) \| ", page, re.MULTILINE))
+    severity = Configuration().alerts.severity
+    assert said == {kind.value: severity.of(kind) for kind in DriftKind}
+    assert set(said) == set(type(severity).model_fields)
 
 
 def test_grafana_finds_what_compose_mounts() -> None:

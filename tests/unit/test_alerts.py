@@ -15,9 +15,10 @@ from syncline_contracts.errors import ConfigurationError
 from syncline_contracts.revision import NEVER
 from syncline_sync_worker.alerts import Alarm, AlertSettings, Severity
 from syncline_sync_worker.alerts.sending import Sender
+from syncline_sync_worker.alerts.settings import KindSettings
 
 SECOND = 1_000_000
-MISSING, ORPHAN = DriftKind.MISSING, DriftKind.ORPHAN
+MISSING, STALE, ORPHAN = DriftKind.MISSING, DriftKind.STALE, DriftKind.ORPHAN
 
 
 def report(*kinds: DriftKind, refused: str | None = None) -> DriftReport:
@@ -58,9 +59,56 @@ def test_the_same_drift_is_told_once_until_the_cool_down_is_over_and_its_end_onc
 def test_what_is_new_or_graver_is_told_at_once() -> None:
     alarm = Alarm(AlertSettings(critical_from=3))
     assert told(alarm, report(MISSING), 0) is Severity.WARNING
-    assert told(alarm, report(MISSING, ORPHAN), 1) is Severity.WARNING
-    assert told(alarm, report(ORPHAN), 2) is None, "less than before"
-    assert told(alarm, report(MISSING, ORPHAN, ORPHAN), 3) is Severity.CRITICAL
+    assert told(alarm, report(MISSING, STALE), 1) is Severity.WARNING
+    assert told(alarm, report(STALE), 2) is None, "less than before"
+    assert told(alarm, report(MISSING, STALE, STALE), 3) is Severity.CRITICAL
+    assert told(alarm, report(MISSING, STALE), 4) is None, "as grave as it was, or less"
+
+
+def test_every_kind_has_a_severity_and_one_document_of_a_critical_kind_is_critical() -> None:
+    settings = AlertSettings()
+    critical = [kind for kind in DriftKind if told(Alarm(settings), report(kind), 0) is Severity.CRITICAL]
+    assert critical == [ORPHAN, DriftKind.PAYLOAD], "what should not be there, or is there under another's name"
+    assert told(Alarm(AlertSettings(severity=KindSettings(missing="critical", orphan="warning"))), report(MISSING), 0) is Severity.CRITICAL
+    assert told(Alarm(AlertSettings(severity=KindSettings(orphan="warning"))), report(ORPHAN), 0) is Severity.WARNING
+    assert told(Alarm(settings), report(*[MISSING] * 9, ORPHAN), 0) is Severity.CRITICAL, "the gravest counts"
+
+
+def test_a_graver_kind_is_told_at_once_and_what_was_told_is_not_told_again_with_it() -> None:
+    alarm = Alarm(AlertSettings(cool_down=60))
+    assert told(alarm, report(MISSING), 0) is Severity.WARNING
+    assert told(alarm, report(MISSING, ORPHAN), 10) is Severity.CRITICAL
+    assert told(alarm, report(ORPHAN), 20) is None
+    assert told(alarm, report(MISSING), 69) is None, "told with the orphan, ten seconds in"
+    assert told(alarm, report(MISSING), 70) is Severity.WARNING
+    assert told(alarm, report(), 71) is Severity.RESOLVED
+
+
+def test_what_comes_and_goes_is_told_once_in_a_cool_down() -> None:
+    """A side that answers now and then would otherwise send a message with each walk."""
+    alarm = Alarm(AlertSettings(cool_down=60))
+    away = report(refused="qdrant does not answer")
+    assert [told(alarm, what, at) for at, what in enumerate([report(MISSING), away, report(MISSING), away, report(STALE), report(MISSING)])] == [
+        Severity.WARNING, Severity.WARNING, None, None, Severity.WARNING, None,
+    ]  # fmt: skip
+    assert told(alarm, report(MISSING), 60) is Severity.WARNING
+    assert told(alarm, report(STALE), 61) is None, "each kind has its own cool-down"
+    assert told(alarm, report(STALE), 64) is Severity.WARNING
+
+
+def test_what_nobody_is_to_be_told_of_does_not_ride_on_what_was_told() -> None:
+    alarm = Alarm(AlertSettings(least="critical"))
+    assert told(alarm, report(ORPHAN), 0) is Severity.CRITICAL
+    assert told(alarm, report(ORPHAN, MISSING), 1) is None, "missing alone would be told to nobody"
+    assert told(alarm, report(), 2) is Severity.RESOLVED
+
+
+def test_points_that_say_no_name_are_a_thing_of_their_own() -> None:
+    alarm = Alarm(AlertSettings())
+    assert told(alarm, report(MISSING), 0) is Severity.WARNING
+    assert told(alarm, report(MISSING).model_copy(update={"unnamed": 1}), 1) is Severity.WARNING
+    assert told(alarm, report().model_copy(update={"unnamed": 1}), 2) is None
+    assert told(alarm, report(), 3) is Severity.RESOLVED
 
 
 def test_a_walk_that_could_not_tell_resolves_nothing() -> None:
@@ -91,6 +139,7 @@ def test_a_message_says_how_much_and_names_documents_by_their_ids() -> None:
     assert alert.title == "Syncline: 13 documents drifted"
     assert alert.body.splitlines()[0] == "12 missing, 1 orphan of 1,000 documents compared."
     assert "and 3 more" in alert.body
+    assert alert.body.splitlines()[1].startswith(f"- orphan: {uuid.UUID(int=12)}"), "the gravest first"
     assert str(uuid.UUID(int=1)) in alert.body
     assert "n1" not in alert.body
 

@@ -124,7 +124,7 @@ class Canary:
                 self._measured(int(self._settings.lost * 1e6))
                 log.warning("the canary's probe is lost", why=why, said=said)
                 what = "cannot be written" if why == "not_written" else "is not searchable"
-                return Alert(Severity.CRITICAL, f"Syncline: what is put {what}", f"The canary's probe: {said}.", frozenset({why}))
+                return Alert(f"Syncline: what is put {what}", f"The canary's probe: {said}.", {why: Severity.CRITICAL})
             case Searchable(seconds=seconds):
                 self._metrics.probed(seconds)
                 self._measured(int(seconds * 1e6))
@@ -132,10 +132,10 @@ class Canary:
                     self._well = 0
                     log.warning("the canary's probe is slow", seconds=round(seconds, 1))
                     body = f"From put to search took {seconds:.1f} s, where {self._settings.slow:g} s are allowed."
-                    return Alert(Severity.WARNING, "Syncline: what is put is searchable late", body, frozenset({SLOW}))
+                    return Alert("Syncline: what is put is searchable late", body, {SLOW: Severity.WARNING})
                 self._well += 1
                 body = f"From put to search took {seconds:.2f} s."
-                resolved = Alert(Severity.RESOLVED, "Syncline: what is put is searchable again", body, frozenset())
+                resolved = Alert("Syncline: what is put is searchable again", body, {})
                 return resolved if self._well >= CALM else None
             case _:
                 assert_never(probed)
