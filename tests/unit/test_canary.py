@@ -14,7 +14,7 @@ from syncline_store.store import Store
 from syncline_store.testing import WordEmbedder
 from syncline_sync_worker.alerts import Alert, AlertSettings, Severity
 from syncline_sync_worker.observability.metrics import Metrics
-from syncline_sync_worker.reconcile.canary import NAMESPACE, Canary
+from syncline_sync_worker.reconcile.canary import NAMESPACE, Canary, Lost, Searchable
 from syncline_sync_worker.reconcile.settings import CanarySettings
 from tests.parts.consuming import until as wait
 from tests.parts.reconciling import Through
@@ -44,16 +44,24 @@ class Probing:
         self.fails: Exception | None = None
         self.late = 0.0
         self.blind: Exception | bool = False
+        self.stumbles = 0
+        self.swallows = False
+        self.sends = True
 
         async def put(*given: Any, **named: Any) -> int:
             if self.fails is not None:
                 raise self.fails
+            if self.swallows:
+                return 1
             await asyncio.sleep(self.late)
             return await system.put(*given, **named)
 
         async def search(*given: Any, **named: Any) -> Any:
             if isinstance(self.blind, Exception):
                 raise self.blind
+            if self.stumbles:
+                self.stumbles -= 1
+                raise IndexUnavailable("no answer")
             return [] if self.blind else await system.search(*given, **named)
 
         view: Any = Through(system, put=put, search=search)
@@ -64,7 +72,7 @@ class Probing:
 
     async def _send(self, alert: Alert) -> bool:
         self.alerts.append(alert)
-        return True
+        return self.sends
 
     async def probe(self, times: int = 1) -> None:
         """So many probes, then the stop."""
@@ -135,6 +143,39 @@ async def test_a_slow_probe_is_a_warning(store: Store) -> None:
     await probing.probe()
     assert [alert.severity for alert in probing.alerts] == [Severity.WARNING]
     assert "0.2 s are allowed" in probing.alerts[0].body
+
+
+async def test_only_this_very_probe_is_found(store: Store) -> None:
+    await Probing(store, PATIENT).probe()
+    probing = Probing(store, CanarySettings(interval=0.01, slow=0.1, lost=0.3))
+    probing.swallows = True
+    await probing.probe()
+    assert probing.value("syncline_canary_failures_total", why="not_searchable") >= 1, "the one before it is still there"
+
+
+async def test_an_index_that_stumbles_is_asked_again(store: Store) -> None:
+    probing = Probing(store, PATIENT)
+    probing.stumbles = 2
+    await probing.probe()
+    assert (probing.stumbles, probing.alerts) == (0, [])
+
+
+async def test_what_could_not_be_sent_is_counted_and_said_again(store: Store) -> None:
+    probing = Probing(store)
+    probing.fails, probing.sends = StorageUnavailable("no node answers"), False
+    await probing.probe(times=2)
+    assert len(probing.alerts) == probing.value("syncline_reconcile_alerts_failed_total") >= 2
+
+
+def test_all_is_well_again_after_three_in_a_row(store: Store) -> None:
+    canary = Probing(store).canary
+    fine, slow, lost = Searchable(0.1), Searchable(FAST.slow + 1), Lost("not_written", "away")
+    found = [canary._judged(probed) for probed in (fine, fine, lost, fine, fine, slow, fine, fine, fine)]
+    assert [None if alert is None else alert.severity for alert in found] == [
+        *(None, None, Severity.CRITICAL),
+        *(None, None, Severity.WARNING),
+        *(None, None, Severity.RESOLVED),
+    ]
 
 
 async def test_a_stop_does_not_wait_for_a_probe(store: Store) -> None:
