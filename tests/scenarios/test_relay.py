@@ -321,3 +321,31 @@ async def test_whatever_pauses_and_crashes_every_row_within_the_overlap_is_publi
         shard = await world.relay()
     await world.lives_for(shard, 100)
     assert set(world.publisher.keys) == set(written)
+
+
+# ------------------------------------------------------------------ the hot overlap
+
+
+async def test_a_row_that_another_write_overtook_is_published_by_the_next_read(world: World) -> None:
+    """No sweep is due meanwhile; and it counts as late."""
+    shard = await world.relay(short_every=3600, long_every=3600)
+    await world.lives_for(shard, 1)
+    await world.row("overtaken", late=0.2)
+    await world.row("other")
+    await world.lives_for(shard, 0.1, step=0.1)
+    assert world.publisher.keys == ["other"]
+    await world.lives_for(shard, 0.2, step=0.1)
+    assert world.publisher.keys == ["other", "overtaken"]
+    assert world.metrics.registry.get_sample_value("syncline_relay_late_seconds_count") == 1
+
+
+async def test_more_known_rows_than_a_page_do_not_stop_it(world: World) -> None:
+    shard = await world.relay(page=2, short_every=3600, long_every=3600)
+    await world.lives_for(shard, 1)
+    for number in range(7):
+        await world.row(str(number))
+    await world.lives_for(shard, 0.4, step=0.04)
+    await world.row("next")
+    await world.lives_for(shard, 0.08, step=0.04)
+    assert world.publisher.keys == [*map(str, range(7)), "next"]
+    assert not shard.busy

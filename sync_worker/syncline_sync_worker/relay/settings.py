@@ -12,6 +12,8 @@ class RelaySettings(Settings):
 
     hot_interval: Seconds = 0.075
     """Between two reads of what is new, while there is something new."""
+    hot_overlap: Annotated[float, Field(ge=0)] = 0.3
+    """How far such a read goes back behind the one before: as far as most concurrent writes overtake each other."""
     idle_interval: Seconds = 0.5
     """What that grows to while there is not."""
     page: Annotated[int, Field(ge=1, le=10_000)] = 1_000

@@ -51,6 +51,7 @@ class LeasedShard:
         self._ahead: Page | None = None
         self._sweep: Pass | None = None
         self._behind = True
+        self._hot_overlap = min(_us(settings.hot_overlap), outbox.lateness)
         self._checkpoint_every = _us(settings.checkpoint_every)
         self._checked = now
         self._newest = self._cursor
@@ -107,10 +108,12 @@ class LeasedShard:
             self._behind = False
             return 0
         ahead, self._ahead = self._ahead, None
-        page = ahead or await self._reader.read(self._cursor, until)
+        page = ahead or await self._read_from(self._cursor, until)
         next_ = asyncio.create_task(self._reader.read(page.end, until)) if page.full else None
         try:
-            published = await self._publish(self._intents.sift(self._unpublished(page.rows)))
+            rows = self._unpublished(page.rows)
+            published = await self._publish(self._intents.sift(rows))
+            self._note_late([row for row in rows if row.pos <= self._cursor])
             self._behind, self._cursor = page.full, page.end
             self._metrics.lag(self.lease.shard, self._cursor.at)
             self._ahead = await next_ if next_ else None
@@ -119,6 +122,15 @@ class LeasedShard:
                 next_.cancel()
                 await asyncio.gather(next_, return_exceptions=True)
         return published
+
+    async def _read_from(self, cursor: Pos, until: Pos) -> Page:
+        """What is new and, unless that is a backlog, a little of what was read before it: most late rows are late by one write."""
+        if not self._behind:
+            after = max(cursor.at - self._hot_overlap, self._window.floor)
+            page = await self._reader.unknown(min(Pos(after), cursor), until, self._knows)
+            if not page.full:
+                return page
+        return await self._reader.read(cursor, until)
 
     async def _sweep_on(self) -> int:
         sweep = self._sweep = self._sweep or self._window.due(self._clock.now(), self._cursor)
