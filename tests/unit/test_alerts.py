@@ -144,6 +144,16 @@ def test_a_message_says_how_much_and_names_documents_by_their_ids() -> None:
     assert "n1" not in alert.body
 
 
+def test_a_message_says_what_the_findings_do_not() -> None:
+    """What was not looked at again, what no event can name, what was repaired, and why nothing more was."""
+    more = {"unlisted": 20, "unnamed": 3, "repaired": 1, "refused": "more than the cap"}
+    alert = Alarm(AlertSettings()).judge(report(MISSING).model_copy(update=more), 0)
+    assert alert is not None
+    assert alert.title == "Syncline: 24 documents drifted"
+    assert alert.body.splitlines()[0] == "1 missing, 20 not looked at again, 3 unnamed of 1,000 documents compared."
+    assert alert.body.splitlines()[-2:] == ["1 repairs were written.", "No repair: more than the cap"]
+
+
 # ------------------------------------------------------------------ sending
 
 
