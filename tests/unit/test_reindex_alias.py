@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from syncline_contracts.drift import DriftReport
 from syncline_contracts.errors import ConfigurationError, InvalidInput
 from syncline_sync_worker.reindex import Alias
-from syncline_sync_worker.reindex.alias import Refused, Turned
+from syncline_sync_worker.reindex.alias import Refused, Side, Turned
 from tests.parts.migrating import Migrating
 from tests.parts.reconciling import N1, N2
 
@@ -61,6 +62,15 @@ async def test_what_lacks_a_document_is_switched_to_by_force_only(migrating: Mig
     assert await migrating.next.serving() == old
     assert isinstance(await before(migrating).switch(force=True), Turned)
     assert await migrating.next.serving() == new
+
+
+async def test_what_could_not_be_compared_is_not_switched_to(migrating: Migrating) -> None:
+    async def away(_: Side) -> DriftReport:
+        return DriftReport(started_at=0, seconds=0.0, documents=0, points=0, refused="could not read both sides")
+
+    alias = Alias([migrating.side(following=False), migrating.side()], away)
+    assert isinstance(await alias.switch(force=False), Refused)
+    assert await migrating.next.serving() == migrating.sides.index.collection
 
 
 async def test_a_rollback_needs_the_settings_to_name_where_it_goes(migrating: Migrating) -> None:
