@@ -17,9 +17,9 @@ from syncline_sync_worker.cli.running import FINE, PARTLY, Session
 if TYPE_CHECKING:
     from syncline_sync_worker.app import App
 
-Namespace = Annotated[str, typer.Argument(help="The document's namespace: users/u1/notes.", show_default=False)]
-Key = Annotated[str, typer.Argument(help="The document's key.", show_default=False)]
-Value = Annotated[str, typer.Argument(help="A JSON object, or - to read it from stdin.", show_default=False)]
+Namespace = Annotated[str, typer.Argument(metavar="NAMESPACE", help="The document's namespace: users/u1/notes.", show_default=False)]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The document's key.", show_default=False)]
+Value = Annotated[str, typer.Argument(metavar="VALUE", help="A JSON object, or - to read it from stdin.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:

@@ -24,7 +24,7 @@ def _option(name: str, metavar: str, said: str) -> object:
     return typer.Option(name, metavar=metavar, help=said, rich_help_panel=_WHICH, show_default=False)
 
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Their ids, or their first characters.", show_default=False)]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Their ids, or their first characters.", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="Every open letter.", rich_help_panel=_WHICH)]
 Reason = Annotated[str | None, _option("--reason", "ERROR", "Those of this error: DocumentRefused, UndecodableEvent.")]
 OfTenant = Annotated[str | None, _option("--tenant", "NAME", "Those of this tenant's documents.")]

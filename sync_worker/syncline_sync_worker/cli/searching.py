@@ -25,7 +25,7 @@ EXAMPLES = (
 _SNIPPET = 240
 """Characters of the best passage that are shown."""
 
-Query = Annotated[str, typer.Argument(help="A question, or a few words.", show_default=False)]
+Query = Annotated[str, typer.Argument(metavar="QUERY", help="A question, or a few words.", show_default=False)]
 Below = Annotated[str, typer.Option("--namespace", help="Only there and below.", show_default=False)]
 Filters = Annotated[
     list[str] | None, typer.Option("--filter", metavar="F=V|JSON", help="field=value or JSON; may be repeated.", show_default=False)
