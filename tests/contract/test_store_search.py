@@ -316,9 +316,19 @@ async def test_without_an_embedder_the_filter_may_decide_alone() -> None:
     embedder = OutableEmbedder()
     async with open_test_store(embedder=embedder) as store:
         acme = store.tenant("acme")
+        await acme.configure(NOTES, filterable=["odd"])
         await acme.put(NOTES, "n1", {"text": "cat", "odd": True})
         await acme.put(NOTES, "n2", {"text": "cat", "odd": False})
         embedder.out = True
         assert keys(await acme.search(NOTES, query="cat", filter={"odd": True}, fallback=True)) == ["n1"]
         with pytest.raises(EmbedderUnavailable):
             await acme.search(NOTES, query="dog", filter={"odd": True})
+        with pytest.raises(InvalidFilter, match="not filterable"):
+            await acme.search(NOTES, query="dog", filter={"text": "cat"}, fallback=True)
+
+
+@pytest.mark.parametrize("wrong", [{"offset": -1}, {"limit": 0}])
+async def test_without_an_index_that_puts_wait_for_a_wrong_page_is_refused_all_the_same(wrong: dict[str, Any]) -> None:
+    async with open_test_store(index="http://127.0.0.1:9", indexing="inline") as store:
+        with pytest.raises(InvalidQuery):
+            await store.tenant("acme").search(NOTES, query="cat", fallback=True, **wrong)
