@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from syncline_sync_worker.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 SCENARIOS = re.findall(r"^\| ([HRCDT]\d+) \|", (ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)
+COMMAND: Any = typer.main.get_command(app)
 INVARIANTS = re.findall(r"^(\d+)\. ", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
 
 
@@ -21,6 +23,19 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_into_a_page_meets_a_heading(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]*\.md)?#([^)]+)\)", page.read_text())
+    missing = [f"{to}#{heading}" for to, heading in targets if heading not in headings(page.parent / to if to else page)]
+    assert not missing
+
+
+def headings(page: Path) -> set[str]:
+    """As links name them: in small letters, spaces as hyphens, nothing else but letters and digits."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
 
 
 def test_every_scenario_of_the_protocol_has_a_test_that_names_it() -> None:
@@ -67,4 +82,32 @@ def commands(command: Any, path: str) -> Iterator[str]:
 
 def test_every_command_is_documented_and_no_other() -> None:
     documented = set(re.findall(r"^\| `(syncline [a-z- ]+?)(?: [A-Z][^`]*)?` \|", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE))
-    assert documented == set(commands(typer.main.get_command(app), "syncline"))
+    assert documented == set(commands(COMMAND, "syncline"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_says_to_type_is_there_to_be_typed(page: Path) -> None:
+    """Commands in its text and blocks: each word of theirs, and each option."""
+    assert [line for line in said(page.read_text()) if not typed(COMMAND, line.split())] == []
+
+
+@pytest.mark.parametrize("path", [*commands(COMMAND, "syncline")])
+def test_the_examples_of_a_help_are_there_to_be_typed(path: str) -> None:
+    shown = CliRunner().invoke(app, [*path.split()[1:], "--help"], env={"COLUMNS": "300"}).output
+    examples = said(shown.partition("Examples")[2])
+    assert examples
+    assert [line for line in examples if not typed(COMMAND, line.split())] == []
+
+
+def said(text: str) -> list[str]:
+    """What stands behind each `syncline`."""
+    return re.findall(r"(?:`|^\s*|/bin/)syncline ([a-z][^`\n#|>]*)", text, re.MULTILINE)
+
+
+def typed(command: Any, words: list[str]) -> bool:
+    """Whether there is such a command, or group of commands, and it has all options that are given."""
+    if words and words[0] in getattr(command, "commands", ()):
+        return typed(command.commands[words[0]], words[1:])
+    options = {option for parameter in command.params for option in parameter.opts}
+    given = {word.partition("=")[0] for word in words if word.startswith("--")}
+    return (not words or not hasattr(command, "commands")) and given <= options
