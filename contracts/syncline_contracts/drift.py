@@ -119,7 +119,8 @@ class DriftReport(BaseModel):
     unlisted: int = 0
     """Differences of the walk beyond those that a report lists; they were not confirmed. Repair what is listed, then check again."""
     unnamed: int = 0
-    """Documents in the index whose points do not say whose they are (somebody damaged the payload): no event can repair them."""
+    """Documents in the index whose points do not say whose they are, or say it falsely (somebody damaged the payload): no event can
+    repair them."""
     repaired: int = 0
     """Repair events that were written."""
     refused: str | None = None

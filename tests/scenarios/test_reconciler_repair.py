@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from syncline_contracts.event import Kind
 from syncline_contracts.identity import SYSTEM_TENANT, Ref
 from syncline_sync_worker.reconcile import Progress, Scope, Stage
 from tests.parts.damage import Damage
-from tests.parts.reconciling import COLLECTION, N1, N2, TwoSides, Watched, kinds, note, settled
+from tests.parts.reconciling import COLLECTION, N1, N2, THREE, TwoSides, Watched, kinds, note, settled
 
 
 @pytest.fixture
@@ -144,6 +145,46 @@ async def test_a_tenants_check_sees_that_tenant_alone(sides: TwoSides) -> None:
         await Damage(raw, COLLECTION).lose(strangers[0])
     report = await sides.reconciler().check(Scope("globex"))
     assert (kinds(report), report.documents, report.points) == ({"n0": DriftKind.MISSING}, 3, 2)
+
+
+@pytest.mark.parametrize("passage", [0, 1])
+@pytest.mark.parametrize("changed", [{"tenant": "globex"}, {"namespaces": ["elsewhere"]}, {"tenant": None}])
+async def test_a_tenants_check_finds_its_documents_points_under_whatever_name(
+    sides: TwoSides, changed: dict[str, Any], passage: int
+) -> None:
+    """The source's side knows the ids of its documents: a point that names another place is found by its document's, and not taken for
+    missing."""
+    for ref in (N1, N2, note("n2", tenant="globex")):
+        await sides.put(ref, THREE)
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).change(N1, changed, passage)
+    for scope in (Scope("acme"), Scope("acme", namespace=("notes",))):
+        report = await sides.reconciler().check(scope)
+        assert kinds(report) == {"n1": DriftKind.PAYLOAD}
+        assert report.findings[0].detail == f"the payload of passage {passage} disagrees in {next(iter(changed))}"
+        assert (report.documents, report.points, report.sampled) == (2, 6, 0)
+    assert (await sides.reconciler().repair(report)).repaired == 1
+    await settled(sides)
+    assert (await sides.reconciler().check(sample=1.0)).verdict is Verdict.IN_STEP
+
+
+async def test_a_point_under_the_name_of_another_document_that_is_there_is_counted_where_no_row_tells_whose_it_is(sides: TwoSides) -> None:
+    """By that name nothing may be looked at or repaired: it is another document's."""
+    taken = note("n1", tenant="globex")
+    for ref in (N1, N2, taken):
+        await sides.put(ref, "text")
+    await settled(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).change(N1, {"tenant": "globex"})
+    assert kinds(await sides.reconciler().check(Scope("acme"))) == {"n1": DriftKind.PAYLOAD}
+    of_the_other = await sides.reconciler().check(Scope("globex"))
+    assert (of_the_other.unnamed, of_the_other.findings, of_the_other.verdict) == (1, (), Verdict.DRIFT), "globex's searches meet it"
+    await sides.sql("DELETE FROM documents WHERE tenant = 'acme' AND key = 'n1'")
+    reconciler = sides.reconciler()
+    report = await reconciler.check()
+    assert (report.unnamed, report.findings, report.verdict) == (1, (), Verdict.DRIFT)
+    assert (await reconciler.repair(report)).repaired == 0
 
 
 async def test_the_parts_together_see_everything_once(sides: TwoSides) -> None:

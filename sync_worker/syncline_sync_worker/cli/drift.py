@@ -27,7 +27,8 @@ def show_report(out: Console, report: "DriftReport", *, dry: bool = False, liste
         out.print(f"[yellow]and {report.unlisted:,} more differences that were not looked at again[/]")
     if report.unnamed:
         out.print(
-            f"[yellow]{report.unnamed:,} documents in the index do not say whose they are: no repair reaches them, delete their points[/]"
+            f"[yellow]{report.unnamed:,} documents in the index do not say, or not truly, whose they are: "
+            "no repair reaches them, delete their points[/]"
         )
     if report.young:
         out.print(f"[dim]{report.young:,} differences may still be in flight and were left alone[/]")

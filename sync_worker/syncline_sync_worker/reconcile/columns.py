@@ -20,6 +20,8 @@ from syncline_sync_worker.reconcile.scope import Scope
 
 Columns = TypeVar("Columns", Heads, IndexPoints)
 Item = TypeVar("Item")
+Ids = npt.NDArray[np.uint64]
+"""[n, 2]"""
 
 
 def heads_of(rows: Sequence[Row], segments: Mapping[UUID, int]) -> Heads:
@@ -62,11 +64,24 @@ def together(blocks: Sequence[Columns], none: Columns) -> Columns:
 
 
 def within(columns: Columns, scope: Scope) -> Columns:
-    """The rows of the documents that are meant."""
+    """The rows of the documents that are meant, by their names."""
+    return columns if scope.whole else _only(columns, _covered(columns, scope))
+
+
+def points_within(points: IndexPoints, scope: Scope, ids: Ids) -> tuple[IndexPoints, Ids]:
+    """The points that say to be of a document that is meant, and those of the documents `ids`, whatever they say.
+
+    Also the ids of the latter's documents: their points go by a name that is not meant, another tenant's, say.
+    """
     if scope.whole:
-        return columns
-    chosen = np.fromiter((scope.covers(ref) for ref in columns.refs), np.bool_, len(columns))
-    return replace(columns, **{column.name: _chosen(getattr(columns, column.name), chosen) for column in fields(columns)})
+        return points, ids[:0]
+    by_name, meant = _covered(points, scope), set(map(tuple, ids.tolist()))
+    by_id = np.fromiter((tuple(document) in meant for document in points.documents.tolist()), np.bool_, len(points))
+    return _only(points, by_name | by_id), points.documents[by_id & ~by_name]
+
+
+def _covered(columns: Columns, scope: Scope) -> npt.NDArray[np.bool_]:
+    return np.fromiter((scope.covers(ref) for ref in columns.refs), np.bool_, len(columns))
 
 
 class Chained(Sequence[Item]):
@@ -97,6 +112,10 @@ class Chained(Sequence[Item]):
 
 def _joined(parts: Sequence[Any]) -> Any:
     return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else Chained(parts)
+
+
+def _only(columns: Columns, chosen: npt.NDArray[np.bool_]) -> Columns:
+    return replace(columns, **{column.name: _chosen(getattr(columns, column.name), chosen) for column in fields(columns)})
 
 
 def _chosen(column: Any, chosen: npt.NDArray[np.bool_]) -> Any:

@@ -23,9 +23,14 @@ class Sides:
     now: int
 
     def named(self, differences: Differences) -> Bools:
-        """Of which differences the document is known by name: there is a row, or a point whose payload says it."""
+        """Of which differences the document is known by name: there is a row, or a point whose payload says it, and truly."""
         places = zip(differences.rows.tolist(), differences.points.tolist(), strict=True)
-        return np.array([row != NONE or self.points.refs[point] is not None for row, point in places], np.bool_)
+        return np.array([row != NONE or self._says_its_name(point) for row, point in places], np.bool_)
+
+    def _says_its_name(self, point: int) -> bool:
+        """A name from which another id follows is another document's: nothing may be asked, or repaired, by it."""
+        ref, (high, low) = self.points.refs[point], self.points.documents[point].tolist()
+        return ref is not None and ref.document.int == high << 64 | low
 
     def findings(self, differences: Differences) -> list[Finding]:
         """A finding for each of these, all named, in the columns' order."""

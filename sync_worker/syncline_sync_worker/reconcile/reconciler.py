@@ -143,8 +143,7 @@ class Reconciler:
                 before = tally.documents
                 tally.count(compared)
                 met = met or any(ref.tenant != SYSTEM_TENANT for ref in compared.sides.heads.refs)  # in truth looks at the first one
-                if course.sample > 0:
-                    await self._look_at_vectors(compared, course.sample, tally)
+                await self._look_at_vectors(compared, course.sample, tally)
                 await course.passed(compared.segments.stop, tally)
                 progress(tally.progress(Stage.WALK, compared.done, compared.total))
                 await pace.after(tally.documents - before)

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import Clock
@@ -14,7 +15,7 @@ from syncline_store.engines.protocol import Engine, Heads
 from syncline_store.index.index import Index
 from syncline_store.index.scan import IndexPoints
 from syncline_sync_worker.reconcile.collecting import rare_collections
-from syncline_sync_worker.reconcile.columns import NO_HEADS, NO_POINTS, together, within
+from syncline_sync_worker.reconcile.columns import NO_HEADS, NO_POINTS, Ids, points_within, together, within
 from syncline_sync_worker.reconcile.compare import Differences, compare
 from syncline_sync_worker.reconcile.findings import Sides
 from syncline_sync_worker.reconcile.horizon import Horizon, read_horizon
@@ -29,7 +30,10 @@ _PAGE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A range of segments: what was read, where it differs, and what may be in flight. `done` of `total` ranges."""
+    """A range of segments: what was read, where it differs, and what may be in flight. `done` of `total` ranges.
+
+    `misnamed`: ids of documents that are meant, of which a point says that it is not.
+    """
 
     done: int
     total: int
@@ -37,13 +41,20 @@ class Compared:
     sides: Sides
     differences: Differences
     horizon: Horizon
+    misnamed: Ids
 
     def sample(self, share: float) -> list[Ref]:
-        """About this share of the documents that are in step and not in flight, drawn at random."""
-        rows = self.differences.in_step
-        rows = rows[~self.horizon.young(self.sides.heads.revisions[rows])]
-        chosen = rows if share >= 1 else rows[_CHANCE.random(len(rows)) < share]
-        return [self.sides.heads.refs[row] for row in chosen.tolist()]
+        """About this share of the documents that are in step and not in flight, drawn at random, and all that are misnamed."""
+        rows, heads = self.differences.in_step, self.sides.heads
+        rows = rows[~self.horizon.young(heads.revisions[rows])]
+        chosen = rows[(_CHANCE.random(len(rows)) < share) | self._misnamed(heads.ids[rows])]
+        return [heads.refs[row] for row in chosen.tolist()]
+
+    def _misnamed(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        if not len(self.misnamed):
+            return np.zeros(len(ids), np.bool_)
+        misnamed = set(map(tuple, self.misnamed.tolist()))
+        return np.fromiter((tuple(document) in misnamed for document in ids.tolist()), np.bool_, len(ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +90,12 @@ async def walk(
         async with aclosing(reading) as sources:
             async for source in sources:
                 number += 1
-                points = await _points(index, source.segments, scope)
+                points, misnamed = await _points(index, source, scope)
                 sides = Sides(source.heads, points, index.model, clock.now())
                 # sorts tens of thousands of ids: not on the event loop
                 differences = await asyncio.to_thread(compare, sides.heads, points, model=index.model, now=sides.now, overdue=overdue)
                 differences = differences.only(scope.meant(differences.since))
-                yield Compared(number, len(ranges), source.segments, sides, differences, source.horizon)
+                yield Compared(number, len(ranges), source.segments, sides, differences, source.horizon, misnamed)
 
 
 async def _sources(
@@ -101,5 +112,8 @@ async def _heads(engine: Engine, segments: range, scope: Scope) -> Heads:
     return together([within(block, scope) async for block in engine.documents.heads(segments.start, segments.stop - 1)], NO_HEADS)
 
 
-async def _points(index: Index, segments: range, scope: Scope) -> IndexPoints:
-    return together([within(block, scope) async for block in index.scan(segments.start, segments.stop - 1, _PAGE)], NO_POINTS)
+async def _points(index: Index, source: Source, scope: Scope) -> tuple[IndexPoints, Ids]:
+    """Also the ids of documents that are meant, of which a point says that it is not."""
+    segments, ids = source.segments, source.heads.ids
+    blocks = [points_within(block, scope, ids) async for block in index.scan(segments.start, segments.stop - 1, _PAGE)]
+    return together([points for points, _ in blocks], NO_POINTS), np.concatenate([ids[:0], *(misnamed for _, misnamed in blocks)])
