@@ -17,6 +17,8 @@ SynclineError
 │   ├── EmbedderUnavailable
 │   └── TransportUnavailable
 ├── RateLimited                   the tenant asks for more than its share: try again when it says, nothing was done
+├── QuotaExceeded                 the tenant holds as much as it may: nothing was written
+├── Overloaded                    this process has as much under way as it may: try again later, nothing was done
 ├── WriteOutcomeUnknown           the write may or may not have landed; repeating it is harmless
 ├── NotYetIndexed                 the document is stored, the index does not hold it yet
 ├── DocumentRefused               this document cannot be indexed as it is
@@ -111,6 +113,28 @@ class RateLimited(SynclineError):
         super().__init__(problem)
         self.retry_after = retry_after
         """Seconds until there is room again."""
+
+
+class QuotaExceeded(SynclineError):
+    """A tenant would hold more than it may. Nothing was written: delete some of it, or raise the quota."""
+
+    def __init__(self, tenant: str, quota: str, *, limit: int, used: int, wanted: int) -> None:
+        super().__init__(
+            f"{tenant!r} holds {used:,} of {limit:,} {quota}, and this would be {wanted:,} more: "
+            f"delete documents, or raise quotas.{quota} (for this tenant: quotas.tenants)"
+        )
+        self.tenant = tenant
+        self.quota = quota
+        """``"documents"`` or ``"bytes"``."""
+        self.limit = limit
+        self.used = used
+        """As far as this process knows: counted a while ago, and what it wrote itself since."""
+        self.wanted = wanted
+        """By how much it would have grown."""
+
+
+class Overloaded(SynclineError):
+    """This process has as much of that kind under way as it may, and none of it ended in time. Nothing was done."""
 
 
 class WriteOutcomeUnknown(SynclineError):

@@ -10,6 +10,7 @@ Scripts that are not async have the same calls in `syncline_store.sync`.
 
 from collections.abc import Generator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,10 +24,14 @@ from syncline_store.engines.protocol import Engine
 from syncline_store.health import Health, look
 from syncline_store.inline import InlineIndexing
 from syncline_store.limits import checked_tenant
+from syncline_store.metrics import Operations, StoreMetrics
 from syncline_store.parts import Parts, as_settings, open_parts
+from syncline_store.quotas import Quotas
 from syncline_store.rates import Rates
 from syncline_store.settings import RateSettings, StoreSettings
 from syncline_store.tenant import TenantView
+from syncline_store.tenant_writing import TenantWriting
+from syncline_store.turns import Turns
 from syncline_store.writing import Writer
 
 if TYPE_CHECKING:
@@ -40,25 +45,28 @@ class Store:
         settings = parts.settings
         self.parts = parts
         self._directory = Directory(parts.engine.namespaces)
-        self._writer = Writer(parts.engine, self._directory, parts.clock, settings)
-        self._conditional = ConditionalWriter(parts.engine.documents, self._writer, parts.clock, settings.write_deadline)
+        self._writer = writer = Writer(parts.engine, self._directory, parts.clock, settings)
         self._inline = InlineIndexing(parts) if settings.inline else None
         self._search: Search | None = None
-        self._rates = Rates(settings.rates)
+        conditional = ConditionalWriter(parts.engine.documents, writer, parts.clock, settings.write_deadline)
+        self._quotas = Quotas(parts)
+        self._writing = TenantWriting(writer, conditional, self._inline, Rates(settings.rates), self._quotas)
+        self._turns = Turns("searches", "searches_at_once", settings.searches_at_once, settings.search_deadline)
+        self._operations = Operations()
         self._closed = False
 
     def tenant(self, tenant: str) -> TenantView:
         """A view that sees this tenant's documents only. Raises InvalidDocument for what is no tenant's name."""
         if tenant == SYSTEM_TENANT:
             raise InvalidDocument("tenant", f"{SYSTEM_TENANT!r} is Syncline's own: name another")
-        return self._view(checked_tenant(tenant, self.parts.settings.limits), self._rates)
+        return self._view(checked_tenant(tenant, self.parts.settings.limits), self._writing)
 
     def system(self) -> TenantView:
         """The view of Syncline's own documents, which no tenant sees. For Syncline's processes, not for apps."""
-        return self._view(SYSTEM_TENANT, Rates(RateSettings()))
+        return self._view(SYSTEM_TENANT, replace(self._writing, rates=Rates(RateSettings())))
 
-    def _view(self, tenant: str, rates: Rates) -> TenantView:
-        return TenantView(tenant, self.parts, self._writer, self._conditional, self._inline, rates, self._searching)
+    def _view(self, tenant: str, writing: TenantWriting) -> TenantView:
+        return TenantView(tenant, self.parts, writing, self._turns, self._operations, self._searching)
 
     async def catch_up(self) -> int:
         """Index now what inline indexing left behind; how many events there were. 0 where relay and worker index.
@@ -81,6 +89,17 @@ class Store:
         """
         return await look(self.parts, within)
 
+    def metrics(self) -> StoreMetrics:
+        """How often what was called of any tenant since the store was opened, how it ended and how long it took. Asks nobody."""
+        queries = None if self._search is None else self._search.embedder
+        return StoreMetrics(
+            operations=self._operations.snapshot(),
+            searches_under_way=self._turns.under_way,
+            searches_waiting=self._turns.waiting,
+            query_cache_hits=0 if queries is None else queries.hits,
+            query_cache_misses=0 if queries is None else queries.misses,
+        )
+
     async def aclose(self) -> None:
         """Finish what was written, then let go of files and connections. Closing twice does nothing."""
         if self._closed:
@@ -91,6 +110,7 @@ class Store:
             if self._inline is not None:
                 stack.push_async_callback(self._inline.aclose)
             stack.push_async_callback(self._writer.aclose)
+            stack.push_async_callback(self._quotas.aclose)
 
     async def __aenter__(self) -> Self:
         return self

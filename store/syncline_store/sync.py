@@ -22,7 +22,9 @@ from syncline_contracts.revision import Clock
 from syncline_store.document import Document
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
+from syncline_store.health import Health
 from syncline_store.home import Home, LoopThread
+from syncline_store.metrics import StoreMetrics
 from syncline_store.settings import StoreSettings
 from syncline_store.store import Opening, Store
 from syncline_store.store import open_store as open_async
@@ -71,6 +73,7 @@ class SyncTenantView:
     list = _blocking(TenantView.list)
     count = _blocking(TenantView.count)
     list_namespaces = _blocking(TenantView.list_namespaces)
+    usage = _blocking(TenantView.usage)
     search = _blocking(TenantView.search)
     wait_until_indexed = _blocking(TenantView.wait_until_indexed)
 
@@ -118,6 +121,14 @@ class SyncStore:
     def sweep(self) -> int:
         """As `Store.sweep`."""
         return self.home.wait(self.store.sweep())
+
+    def health(self, *, within: float = 5.0) -> Health:
+        """As `Store.health`."""
+        return self.home.wait(self.store.health(within=within))
+
+    def metrics(self) -> StoreMetrics:
+        """As `Store.metrics`."""
+        return self.store.metrics()
 
     def close(self) -> None:
         """Finish what was written, then let go of files, connections and the thread. Closing twice does nothing."""

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from syncline_contracts.errors import EmbedderUnavailable, IndexUnavailable, InvalidQuery, SynclineError
 from syncline_contracts.identity import Namespace, Ref
-from syncline_store.conditional import Absent, Applied, AtRevision, Condition, HasValue, Outcome
-from syncline_store.conditional_writing import ConditionalWriter
-from syncline_store.document import Apart, Document, Write, living
+from syncline_store.conditional import Absent, AtRevision, Condition, HasValue, Outcome
+from syncline_store.document import Apart, Document, living
 from syncline_store.engines.protocol import NamespaceSettings, Page
 from syncline_store.exported import Header, document_line
 from syncline_store.filters import parse
-from syncline_store.inline import InlineIndexing
 from syncline_store.limits import (
     checked_index,
     checked_limit,
@@ -30,13 +28,17 @@ from syncline_store.limits import (
     checked_value,
 )
 from syncline_store.listing import Cursor, Listing
+from syncline_store.metrics import Operations, measured
 from syncline_store.namespace_settings import wanted_settings
 from syncline_store.parts import Parts
-from syncline_store.rates import SEARCHES, WRITES, Rates
+from syncline_store.rates import SEARCHES, WRITES
 from syncline_store.refreshing import due, refreshed
+from syncline_store.tenant_writing import TenantWriting
 from syncline_store.together import together
 from syncline_store.tracing import span
-from syncline_store.writing import Draft, Writer
+from syncline_store.turns import Turns
+from syncline_store.usage import Usage
+from syncline_store.writing import Draft
 
 if TYPE_CHECKING:
     from syncline_store.search.hydrate import Hit
@@ -71,30 +73,32 @@ class TenantView:
 
     tenant: str
     _parts: Parts = field(repr=False)
-    _writer: Writer = field(repr=False)
-    _conditional: ConditionalWriter = field(repr=False)
-    _inline: InlineIndexing | None = field(repr=False)
-    _rates: Rates = field(repr=False)
+    _writing: TenantWriting = field(repr=False)
+    _turns: Turns = field(repr=False)
+    _operations: Operations = field(repr=False)
     _search: Callable[[], "Search"] = field(repr=False)
 
     # ------------------------------------------------------------------ writing
 
+    @measured
     async def put(self, namespace: Prefix, key: str, value: dict[str, Any], *, index: Index = None, ttl: float | None = None) -> int:
         """Write a document, whatever was there before; its revision (µs since 1970).
 
         `index`: None as the namespace says, False to keep it out of the index, or the paths whose texts are embedded
         (``["title", "author.name"]``). `ttl`: seconds that it lives, for ever without.
 
-        Raises InvalidDocument (nothing was written), NotYetIndexed (it is stored, and inline indexing failed: it is taken up
-        again, or lies among the dead letters), WriteOutcomeUnknown (it may or may not have landed), StorageUnavailable.
+        Raises InvalidDocument, QuotaExceeded, RateLimited (nothing was written), NotYetIndexed (it is stored, and inline indexing failed:
+        it is taken up again, or lies among the dead letters), WriteOutcomeUnknown (it may or may not have landed), StorageUnavailable.
         """
         draft = self._draft(Put(namespace, key, value, index, ttl))
-        return await self._write("syncline.put", draft)
+        return await self._writing.write("syncline.put", draft)
 
+    @measured
     async def delete(self, namespace: Prefix, key: str) -> int:
         """Delete a document, there or not; the deletion's revision. Raises what `put` does."""
-        return await self._write("syncline.delete", Draft(self._ref(namespace, key), None))
+        return await self._writing.write("syncline.delete", Draft(self._ref(namespace, key), None))
 
+    @measured
     async def put_if_absent(
         self, namespace: Prefix, key: str, value: dict[str, Any], *, index: Index = None, ttl: float | None = None
     ) -> Outcome:
@@ -107,14 +111,16 @@ class TenantView:
         Raises what `put` does. After WriteOutcomeUnknown look at what is there (`get`) before trying again; ClockSkew: the document
         that is there was written by a clock too far ahead, nothing was written.
         """
-        return await self._write_if("syncline.put_if_absent", self._draft(Put(namespace, key, value, index, ttl)), Absent())
+        return await self._writing.write_if("syncline.put_if_absent", self._draft(Put(namespace, key, value, index, ttl)), Absent())
 
+    @measured
     async def update_if(
         self, namespace: Prefix, key: str, value: dict[str, Any], *, revision: int, index: Index = None, ttl: float | None = None
     ) -> Outcome:
         """Replace a document that is at exactly this revision. Gives and raises what `put_if_absent` does."""
-        return await self._write_if("syncline.update_if", self._draft(Put(namespace, key, value, index, ttl)), AtRevision(revision))
+        return await self._writing.write_if("syncline.update_if", self._draft(Put(namespace, key, value, index, ttl)), AtRevision(revision))
 
+    @measured
     async def update_if_value(
         self, namespace: Prefix, key: str, value: dict[str, Any], *, expected: dict[str, Any], index: Index = None, ttl: float | None = None
     ) -> Outcome:
@@ -123,8 +129,9 @@ class TenantView:
         Gives and raises what `put_if_absent` does.
         """
         condition = HasValue(checked_value(expected, self._limits))
-        return await self._write_if("syncline.update_if_value", self._draft(Put(namespace, key, value, index, ttl)), condition)
+        return await self._writing.write_if("syncline.update_if_value", self._draft(Put(namespace, key, value, index, ttl)), condition)
 
+    @measured
     async def delete_if(
         self, namespace: Prefix, key: str, *, revision: int | None = None, expected: dict[str, Any] | None = None
     ) -> Outcome:
@@ -138,20 +145,22 @@ class TenantView:
             condition = HasValue(checked_value(expected, self._limits))
         else:
             raise InvalidQuery("revision", "give either revision or expected")
-        return await self._write_if("syncline.delete_if", Draft(self._ref(namespace, key), None), condition)
+        return await self._writing.write_if("syncline.delete_if", Draft(self._ref(namespace, key), None), condition)
 
+    @measured
     async def put_many(self, puts: Iterable[Put | tuple[Prefix, str, dict[str, Any]]]) -> Sequence[int | SynclineError]:
         """Write many, some at a time; for each, in order, its revision or the error that `put` would have raised.
 
         Of two for the same document the later one wins. The iterable is consumed as writing goes on.
         """
-        await self._open_inline()
+        await self._writing.open()
         results: list[int | SynclineError] = []
         for drafts in self._chunks(puts):
             with self._span("syncline.put_many"):
-                results += await self._write_chunk(drafts)
+                results += await self._writing.write_some(self.tenant, drafts)
         return results
 
+    @measured
     async def configure(
         self,
         namespace: Prefix,
@@ -170,8 +179,9 @@ class TenantView:
         Settings never change: that others were wanted is logged. Raises InvalidDocument, StorageUnavailable.
         """
         wanted = wanted_settings(fields, filterable, buckets)
-        return await self._writer.configure(self.tenant, checked_namespace(namespace, self._limits), wanted)
+        return await self._writing.writer.configure(self.tenant, checked_namespace(namespace, self._limits), wanted)
 
+    @measured
     async def refresh(self, documents: Iterable[Document]) -> int:
         """Give those of these documents that have a life another one from now, as long as at their put; how many were given one.
 
@@ -184,28 +194,24 @@ class TenantView:
         for first in range(0, len(refs), BULK_READ):
             rows = await self._parts.engine.documents.read(refs[first : first + BULK_READ])
             writes = [write for row in rows if row is not None and (write := refreshed(row, now, guarded=guarded)) is not None]
-            await together([self._finish(write) for write in writes])
+            await together([self._writing.finish(write) for write in writes])
             count += len(writes)
         return count
 
     # ------------------------------------------------------------------ reading
 
+    @measured
     async def get(self, namespace: Prefix, key: str) -> Document | None:
         """The document as it is now, None where there is none. Raises InvalidDocument, StorageUnavailable."""
-        (document,) = await self.get_many([(namespace, key)])
+        (document,) = await self._read([self._ref(namespace, key)])
         return document
 
+    @measured
     async def get_many(self, keys: Iterable[tuple[Prefix, str]]) -> Sequence[Document | None]:
         """Many at once, in the order asked. Raises what `get` does."""
-        refs = [self._ref(namespace, key) for namespace, key in keys]
-        found: list[Document | None] = []
-        for first in range(0, len(refs), BULK_READ):
-            rows = await self._parts.engine.documents.read(refs[first : first + BULK_READ])
-            self._parts.clock.follow(max((row.revision for row in rows if row is not None), default=0))  # what is put next is later
-            now = self._parts.clock.now()
-            found += [None if row is None else Document.of(row) for row in (living(row, now) for row in rows)]
-        return found
+        return await self._read([self._ref(namespace, key) for namespace, key in keys])
 
+    @measured
     async def list(
         self, prefix: Prefix = (), *, filter: Filter | None = None, limit: int = 100, cursor: str | None = None
     ) -> Page[Document]:
@@ -231,6 +237,7 @@ class TenantView:
         async for row in listing.rows():
             yield document_line(row)
 
+    @measured
     async def count(self, prefix: Prefix = (), *, filter: Filter | None = None) -> int:
         """How many there are, by walking all of them. Raises what `list` does."""
         found = 0
@@ -238,13 +245,20 @@ class TenantView:
             found += 1
         return found
 
+    @measured
     async def list_namespaces(self, prefix: Prefix = (), *, limit: int = 100, cursor: str | None = None) -> Page[Namespace]:
         """Namespaces at and below a prefix that were ever written to, in order. Raises InvalidDocument (the prefix), StorageUnavailable."""
         below = checked_prefix(prefix, self._limits)
         return await self._parts.engine.namespaces.list(self.tenant, below, cursor, checked_limit(limit, MOST_LISTED))
 
+    @measured
+    async def usage(self) -> Usage:
+        """What this tenant holds, as counted now, or a while ago where counting takes long (docs/metrics.md). Raises StorageUnavailable."""
+        return await self._writing.quotas.usage(self.tenant)
+
     # ------------------------------------------------------------------ searching
 
+    @measured
     async def search(
         self,
         prefix: Prefix = (),
@@ -263,22 +277,23 @@ class TenantView:
         (cosine, 1 is equal). With `fallback`, while index or embedder are out: those that satisfy the filter, whatever the query, read
         from the source in (namespace, key) order, without scores.
 
-        Raises InvalidQuery, InvalidFilter, InvalidDocument (the prefix), IndexUnavailable, EmbedderUnavailable, StorageUnavailable.
+        Raises InvalidQuery, InvalidFilter, InvalidDocument (the prefix), RateLimited, Overloaded (too many searches are under way in this
+        process), IndexUnavailable (also when `search_deadline` is over), EmbedderUnavailable, StorageUnavailable.
         """
         below = checked_prefix(prefix, self._limits)
-        self._rates.take(self.tenant, SEARCHES)
+        self._writing.rates.take(self.tenant, SEARCHES)
+        asked = {"query": query, "vector": vector, "filter": filter, "limit": limit, "offset": offset, "threshold": threshold}
         with self._span("syncline.search"):
-            try:
-                await self._open_index()
-                return await self._search().search(
-                    self.tenant, below, query=query, vector=vector, filter=filter, limit=limit, offset=offset, threshold=threshold
-                )
-            except (IndexUnavailable, EmbedderUnavailable):
-                if not fallback:
-                    raise
-                rows = self._listing(below, None).rows()
-                return await self._search().scan(rows, self.tenant, below, filter=filter, limit=limit, offset=offset)
+            async with self._turns as deadline:
+                try:
+                    return await self._nearest(below, deadline, asked)
+                except (IndexUnavailable, EmbedderUnavailable):
+                    if not fallback:
+                        raise
+                    rows = self._listing(below, None).rows()
+                    return await self._search().scan(rows, self.tenant, below, filter=filter, limit=limit, offset=offset)
 
+    @measured
     async def wait_until_indexed(self, ref: Ref | tuple[Prefix, str], revision: int, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a word of the public face
         """Return once the index holds the document, named by (namespace, key), at this revision or a later one; `timeout` is seconds.
 
@@ -304,6 +319,15 @@ class TenantView:
             raise InvalidQuery("ref", f"is not of the tenant {self.tenant!r}")
         return self._ref(ref.namespace, ref.key)
 
+    async def _read(self, refs: Sequence[Ref]) -> Sequence[Document | None]:
+        found: list[Document | None] = []
+        for first in range(0, len(refs), BULK_READ):
+            rows = await self._parts.engine.documents.read(refs[first : first + BULK_READ])
+            self._parts.clock.follow(max((row.revision for row in rows if row is not None), default=0))  # what is put next is later
+            now = self._parts.clock.now()
+            found += [None if row is None else Document.of(row) for row in (living(row, now) for row in rows)]
+        return found
+
     def _draft(self, put: Put) -> Draft:
         text = checked_value(put.value, self._limits)
         return Draft(self._ref(put.namespace, put.key), text, checked_index(put.index), checked_ttl(put.ttl))
@@ -318,43 +342,25 @@ class TenantView:
             below,
             parse(filter),
             parts.settings.read_ahead,
-            self._writer.directory,
+            self._writing.writer.directory,
         )
 
     async def _open_index(self) -> None:
         """With inline indexing the catch-up begins when the index is first opened, by whomever."""
-        if self._inline is not None:
-            await self._inline.start()
-
-    async def _open_inline(self) -> None:
-        if self._inline is not None:
-            await self._inline.open()
+        if self._writing.inline is not None:
+            await self._writing.inline.start()
 
     def _span(self, name: str) -> AbstractContextManager[None]:
         return span(name, tenant=self.tenant)
 
-    async def _write(self, operation: str, draft: Draft) -> int:
-        self._rates.take(self.tenant, WRITES)
-        with self._span(operation):
-            await self._open_inline()
-            (write,) = await self._writer.prepare([draft])
-            return await self._finish(write)
-
-    async def _write_if(self, operation: str, draft: Draft, condition: Condition) -> Outcome:
-        self._rates.take(self.tenant, WRITES)
-        with self._span(operation):
-            await self._open_inline()
-            landed = await self._conditional.write(draft, condition)
-            return Applied(await self._show(landed)) if isinstance(landed, Write) else landed
-
-    async def _finish(self, write: Write) -> int:
-        await self._writer.land(write)
-        return await self._show(write)
-
-    async def _show(self, write: Write) -> int:
-        if self._inline is not None:
-            await self._inline.index(write)
-        return write.revision
+    async def _nearest(self, below: Namespace, deadline: float, asked: Mapping[str, Any]) -> "Sequence[Hit]":
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._open_index()
+                return await self._search().search(self.tenant, below, **asked)
+        except TimeoutError as error:
+            within = self._parts.settings.search_deadline
+            raise IndexUnavailable(f"a search did not end within search_deadline ({within:g} s): look at index and embedder") from error
 
     def _chunks(self, puts: Iterable[Put | tuple[Prefix, str, dict[str, Any]]]) -> Iterator[Sequence[Draft | SynclineError]]:
         chunk: list[Draft | SynclineError] = []
@@ -372,23 +378,7 @@ class TenantView:
     def _draft_or_error(self, put: Put) -> Draft | SynclineError:
         try:
             draft = self._draft(put)
-            self._rates.take(self.tenant, WRITES)
+            self._writing.rates.take(self.tenant, WRITES)
         except SynclineError as error:
             return error
         return draft
-
-    async def _write_chunk(self, drafts: Sequence[Draft | SynclineError]) -> Sequence[int | SynclineError]:
-        good = [draft for draft in drafts if isinstance(draft, Draft)]
-        try:
-            writes = iter(await self._writer.prepare(good))
-        except SynclineError as error:
-            return [error if isinstance(draft, Draft) else draft for draft in drafts]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._finish_or_error(next(writes))) if isinstance(draft, Draft) else draft for draft in drafts]
-        return [task.result() if isinstance(task, asyncio.Task) else task for task in tasks]
-
-    async def _finish_or_error(self, write: Write) -> int | SynclineError:
-        try:
-            return await self._finish(write)
-        except SynclineError as error:
-            return error

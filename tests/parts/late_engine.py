@@ -17,6 +17,7 @@ from syncline_contracts.event import ChangeEvent
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
 from syncline_store.engines.protocol import (
+    Amount,
     Audit,
     ConditionalOutcome,
     DeadLetters,
@@ -188,6 +189,9 @@ class LateDocuments:
 
     def segment(self, ref: Ref) -> int:
         return self._inner.segment(ref)
+
+    async def amount(self, tenant: str, now: int) -> Amount:
+        return await self._inner.amount(tenant, now)
 
     async def estimate(self) -> int:
         return await self._inner.estimate()

@@ -7,7 +7,7 @@ one LWT in CQL. All are async unless marked sync. Every method may raise Storage
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -146,6 +146,21 @@ class NamespaceSettings:
         return None if self.filterable is None else tuple(path for path, _ in self.filterable)
 
 
+class Amount(NamedTuple):
+    """Of living documents: how many, and the bytes of their values as canonical JSON in UTF-8."""
+
+    documents: int
+    bytes: int
+
+    def plus(self, other: "Amount") -> "Amount":
+        """Both together."""
+        return Amount(self.documents + other.documents, self.bytes + other.bytes)
+
+    def minus(self, other: "Amount") -> "Amount":
+        """What is left without the other; may be negative."""
+        return Amount(self.documents - other.documents, self.bytes - other.bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class Heads:
     """Columns of n documents, tombstones included: what is needed to compare, and their refs.
@@ -231,6 +246,9 @@ class Documents(Protocol):
 
     def segment(self, ref: Ref) -> int:
         """Sync. The segment of a document, 0..4095: where `heads` will find it."""
+
+    async def amount(self, tenant: str, now: int) -> Amount:
+        """What a tenant's documents come to that are living at `now`. Looks at each of them: the cost grows with their bytes."""
 
     async def estimate(self) -> int:
         """About how many documents there are, tombstones included. Never a full scan."""

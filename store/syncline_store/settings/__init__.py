@@ -8,10 +8,10 @@ from syncline_store.settings.store import (
     GroupSettings,
     IndexingSettings,
     LimitSettings,
-    RateSettings,
     StoreSettings,
     store_settings,
 )
+from syncline_store.settings.tenants import Quota, QuotaSettings, Rate, RateSettings
 
 __all__ = [
     "MEMORY",
@@ -23,6 +23,9 @@ __all__ = [
     "IndexingSettings",
     "LimitSettings",
     "NextSettings",
+    "Quota",
+    "QuotaSettings",
+    "Rate",
     "RateSettings",
     "ReplicationSettings",
     "Seconds",

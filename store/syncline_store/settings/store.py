@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from syncline_store.settings.base import Count, Seconds, Settings, explain, problems
 from syncline_store.settings.cql import CQL, CqlOptions, CqlSettings, address
 from syncline_store.settings.embedding import EmbeddingSettings, NextSettings, expect_whole, named
+from syncline_store.settings.tenants import QuotaSettings, RateSettings
 
 SQLITE = "sqlite:///"
 MEMORY = ":memory:"
@@ -24,13 +25,6 @@ class LimitSettings(Settings):
     value_bytes: Count = 1_000_000
     depth: Annotated[int, Field(ge=1, le=200)] = 64
     """Objects and lists inside each other, the value itself included."""
-
-
-class RateSettings(Settings):
-    """What one tenant may ask of one process in a second; no limit unless said."""
-
-    writes: Count | None = None
-    searches: Count | None = None
 
 
 class GroupSettings(Settings):
@@ -95,6 +89,12 @@ class StoreSettings(Settings):
     limits: LimitSettings = LimitSettings()
     rates: RateSettings = RateSettings()
     """What each tenant may ask of this process in a second: whoever asks for more is told when to try again."""
+    quotas: QuotaSettings = QuotaSettings()
+    """What each tenant may hold: what would be beyond it is refused before anything is written."""
+    searches_at_once: Count = 64
+    """Searches that are under way in this process, their queries' embedding included; further ones wait for their turn."""
+    search_deadline: Seconds = 60.0
+    """How long a search may take, its wait for a turn included."""
     group_commit: GroupSettings = GroupSettings()
     inline_indexing: GroupSettings = GroupSettings(max_bytes=4_000_000)
     """How many puts share a batch when they index inline."""

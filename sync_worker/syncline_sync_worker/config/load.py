@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -105,7 +105,8 @@ def environment_name(path: Path_) -> str:
 def _leaves(model: type[BaseModel], above: Path_) -> Iterator[tuple[Path_, bool]]:
     for name, field in model.model_fields.items():
         kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
-        group = next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
+        by_name = get_origin(field.annotation) is dict  # one setting, whatever stands behind the names
+        group = None if by_name else next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
         if group is not None:
             yield from _leaves(group, (*above, name))
         else:

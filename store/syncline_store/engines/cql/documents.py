@@ -6,6 +6,7 @@ from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Row, Write
 from syncline_store.engines.columns import encoded
 from syncline_store.engines.cql import heads
+from syncline_store.engines.cql.amount import amount
 from syncline_store.engines.cql.conditional import Conditional
 from syncline_store.engines.cql.estimate import estimate
 from syncline_store.engines.cql.listing import Listing
@@ -15,7 +16,7 @@ from syncline_store.engines.cql.partition import LONGEST_KEY, bucket, segment
 from syncline_store.engines.cql.reading import Partition, Reading
 from syncline_store.engines.cql.session import CqlSession
 from syncline_store.engines.cql.writing import Writing
-from syncline_store.engines.protocol import ConditionalOutcome, Grouping, Heads, NamespaceSettings, Page, WriteOutcome
+from syncline_store.engines.protocol import Amount, ConditionalOutcome, Grouping, Heads, NamespaceSettings, Page, WriteOutcome
 
 LATENESS = 10 * 60 * 1_000_000
 """µs within which a document is readable after its event: a batch shows its rows one by one, and its log may be replayed."""
@@ -82,6 +83,10 @@ class CqlDocuments:
         namespace = encoded(ref.namespace)
         buckets = self._namespaces.known_buckets(ref.tenant, namespace) or NamespaceSettings().buckets
         return segment(ref.tenant, namespace, bucket(ref.key, buckets))
+
+    async def amount(self, tenant: str, now: int) -> Amount:
+        """Reads every value: CQL cannot tell a text's length."""
+        return await amount(self._session, self._namespaces, tenant, now)
 
     async def estimate(self) -> int:
         """From a bounded look at the ring, or the server's own estimate."""

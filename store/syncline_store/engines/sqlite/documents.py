@@ -10,6 +10,7 @@ from syncline_store.document import Row, Write
 from syncline_store.engines.columns import decoded, encoded
 from syncline_store.engines.cursor import decode_cursor, encode_cursor, foreign_cursor
 from syncline_store.engines.protocol import (
+    Amount,
     ConditionalOutcome,
     Grouping,
     Heads,
@@ -61,6 +62,11 @@ _SCAN_ON = f"""
 SELECT {_COLUMNS} FROM documents
 WHERE tenant = ? AND (namespace, key) > (?, ?) AND namespace < ?
 ORDER BY namespace, key LIMIT ?"""  # noqa: S608 - names of columns only
+
+# length() of a text counts characters.
+_AMOUNT = """
+SELECT count(*), coalesce(sum(length(CAST(value AS BLOB))), 0) FROM documents
+WHERE tenant = ? AND deleted = 0 AND expires_at > ?"""
 
 _ESTIMATE = "SELECT max(rowid) FROM documents"
 
@@ -129,6 +135,11 @@ class SqliteDocuments:
     def segment(self, ref: Ref) -> int:
         """The top 12 bits of the document's id."""
         return heads.segment(ref)
+
+    async def amount(self, tenant: str, now: int) -> Amount:
+        """One query, on a thread that reads."""
+        found = await self._connections.reading.run(lambda connection: connection.execute(_AMOUNT, (tenant, now)).fetchone())
+        return Amount(*found)
 
     async def estimate(self) -> int:
         """The highest row number: rows that were removed still count."""

@@ -27,6 +27,11 @@ SCAN_ON = Statement(
     f"SELECT {_COLUMNS} FROM {{keyspace}}.documents WHERE tenant = ? AND namespace = ? AND bucket = ? AND key > ? LIMIT ?"  # noqa: S608 - names of columns
 )
 
+# What a partition comes to.
+AMOUNT = Statement(
+    "SELECT deleted, expires_at, value FROM {keyspace}.documents WHERE tenant = ? AND namespace = ? AND bucket = ?", scan=True
+)
+
 # Whole segments; the token tells a row's segment.
 HEADS = Statement(
     "SELECT tenant, namespace, key, TOKEN(tenant, namespace, bucket), WRITETIME(deleted), content_hash, expires_at, deleted, index_spec "
