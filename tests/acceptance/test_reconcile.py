@@ -87,6 +87,8 @@ def test_a_plan_says_what_a_repair_would_do_and_reports_tell_what_became_of_it(c
     actions = [record["action"] for record in copied.ok("audit", "list", "--data", "data")["records"]]
     assert "reconcile repair" in actions
     assert "reconcile findings" not in actions
+    told = " ".join(copied("audit", "list", "--data", "data", env={"COLUMNS": "300"}).out.split())
+    assert f"syncline reconcile report show {compared['older']['id'][:12]}" in told, "the report itself is no line of a list"
 
 
 def test_another_stores_index_is_refused_until_it_is_adopted(copied: Cli) -> None:

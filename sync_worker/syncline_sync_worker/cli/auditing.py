@@ -21,6 +21,8 @@ EXAMPLES = ("syncline audit list", 'syncline audit list --action "dead-letters d
 PAGE = 200
 _PAGES = "reconcile findings"
 """Pages of a report, which `syncline reconcile report` shows."""
+_CHECK = "reconcile check"
+_SHORT_ID = 12
 
 ByAction = Annotated[str | None, typer.Option("--action", help='Such as "dead-letters replay".', show_default=False)]
 OfTenant = Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="What concerned this tenant alone.", show_default=False)]
@@ -65,10 +67,8 @@ async def list_records(
     def show(out: Console) -> None:
         rows = table("when", "who", "action", "on", "outcome", "details")
         for record in records[:limit]:
-            details = json.dumps(record.details, ensure_ascii=False)
-            rows.add_row(
-                show_time(record.at), safe(record.who), safe(record.action), safe(_on(record)), safe(record.outcome), safe(details)
-            )
+            texts = (record.who, record.action, _on(record), record.outcome, _details(record))
+            rows.add_row(show_time(record.at), *map(safe, texts))
         out.print(rows if records else "[dim]nothing is on record[/]")
         if more:
             out.print(f"[yellow]and more: --limit shows more than {limit:,}[/]")
@@ -92,6 +92,13 @@ def _on(record: "AuditRecord") -> str:
     if record.ref is None:
         return "" if record.tenant is None else record.tenant
     return f"{record.ref.tenant}: {show_namespace(record.ref.namespace)} {record.ref.key}"
+
+
+def _details(record: "AuditRecord") -> str:
+    """What is not empty; of a check, whose details are all of its report, where that is shown."""
+    if record.action == _CHECK:
+        return f"syncline reconcile report show {str(record.details.get('report'))[:_SHORT_ID]}"
+    return json.dumps({name: value for name, value in record.details.items() if value not in (None, [], {})}, ensure_ascii=False)
 
 
 def _data(record: "AuditRecord") -> dict[str, Any]:
