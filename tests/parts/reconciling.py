@@ -26,6 +26,7 @@ from syncline_sync_worker.reconcile.reconciler import Reconciler
 from syncline_sync_worker.reconcile.settings import ReconcileSettings
 from syncline_sync_worker.reconcile.unhandled import DIRECT, Unhandled
 from tests.parts.clock import SECOND, ManualClock
+from tests.parts.through import Through
 from tests.parts.world import drop_collection
 
 COLLECTION = "test"
@@ -266,14 +267,3 @@ class Watched:
             await self._happened(side)
 
         return read
-
-
-class Through:
-    """Another object, with some attributes put in front of its own."""
-
-    def __init__(self, behind: object, **instead: object) -> None:
-        self._behind = behind
-        self.__dict__.update(instead)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._behind, name)

@@ -15,7 +15,8 @@ from syncline_contracts.revision import Clock
 from syncline_store.engines.protocol import OutboxRow, Pos
 from syncline_store.indexing.delivery import Delivery
 from tests.parts.damage import Damage
-from tests.parts.reconciling import COLLECTION, HOUR, THREE, Through, TwoSides, kinds, note
+from tests.parts.reconciling import COLLECTION, HOUR, THREE, TwoSides, kinds, note
+from tests.parts.through import Through
 
 LATENESS = 200_000
 """What the reconciler is told: less than the lag, so that its age alone does not excuse what is in flight."""

@@ -11,7 +11,8 @@ from syncline_contracts.revision import MAX_AHEAD
 from syncline_store.index.scan import IndexPoints
 from syncline_sync_worker.reconcile.columns import NO_POINTS
 from tests.parts.damage import Damage
-from tests.parts.reconciling import COLLECTION, N1, N2, Through, TwoSides, kinds, settled
+from tests.parts.reconciling import COLLECTION, N1, N2, TwoSides, kinds, settled
+from tests.parts.through import Through
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from syncline_sync_worker.observability.metrics import Metrics
 from syncline_sync_worker.reconcile.canary import NAMESPACE, Canary, Lost, Searchable
 from syncline_sync_worker.reconcile.settings import CanarySettings
 from tests.parts.consuming import until as wait
-from tests.parts.reconciling import Through
+from tests.parts.through import Through
 
 FAST = CanarySettings(interval=0.01, slow=1.0, lost=1.5)
 PATIENT = CanarySettings(interval=0.01, slow=10, lost=20)

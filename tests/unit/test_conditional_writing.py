@@ -12,6 +12,7 @@ from syncline_store.document import Row, Write
 from syncline_store.engines.protocol import ConditionalOutcome, Lost, Overtaken, Shadowed, Unknown
 from syncline_store.engines.sqlite import open_sqlite
 from syncline_store.testing import open_test_store
+from tests.parts.through import Through
 
 NOTES = ("notes",)
 
@@ -38,19 +39,11 @@ class Documents:
         return answer or outcome
 
 
-class Engine:
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self.documents = Documents(inner.documents)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
 @pytest.fixture
 async def store() -> AsyncIterator[Store]:
     clock = Clock()
-    engine: Any = Engine(await open_sqlite(":memory:", clock=clock))
+    sqlite = await open_sqlite(":memory:", clock=clock)
+    engine: Any = Through(sqlite, documents=Documents(sqlite.documents))
     async with open_test_store(clock=clock, engine=engine, indexing="relay", write_deadline=0.4) as store:
         yield store
 

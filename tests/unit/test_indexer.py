@@ -22,6 +22,7 @@ from syncline_store.indexing.outcome import Buried, Done, Handled
 from syncline_store.settings import IndexingSettings
 from tests.parts.clock import START
 from tests.parts.embedders import BrokenEmbedder, HashEmbedder, OutableEmbedder, RefusingEmbedder
+from tests.parts.through import Through
 from tests.parts.world import GRACE, REF, SETTINGS, World, open_world
 
 REFS = [Ref("acme", ("notes", str(number % 3)), f"n{number}") for number in range(100)]
@@ -35,17 +36,6 @@ async def world() -> AsyncIterator[World]:
 
 async def letters(world: World, *, closed: bool = False) -> Sequence[DeadLetter]:
     return (await world.engine.dead_letters.scan(None, 1000, closed=closed)).items
-
-
-class IndexThat:
-    """The index, with some methods of its own."""
-
-    def __init__(self, inner: Any, **methods: Any) -> None:
-        self._inner = inner
-        self._methods = methods
-
-    def __getattr__(self, name: str) -> Any:
-        return self._methods.get(name) or getattr(self._inner, name)
 
 
 def indexer(world: World, *, index: Any = None, engine: Any = None, settings: IndexingSettings = SETTINGS) -> Indexer:
@@ -207,7 +197,7 @@ async def test_what_the_index_refuses_is_isolated_too(world: World) -> None:
 
     writes = [world.write(number + 1, f"t{number}", 2, ref=ref) for number, ref in enumerate(REFS[:20])]
     await world.surface(*writes)
-    handler = indexer(world, index=IndexThat(world.index, upsert=upsert))
+    handler = indexer(world, index=Through(world.index, upsert=upsert))
     outcomes = await handler.index([_deliver(write) for write in writes])
     assert [outcome.ref.key for outcome in outcomes if isinstance(outcome, Buried)] == ["n7"]
     await world.assert_in_step(*REFS[:7], *REFS[8:20])
@@ -243,7 +233,7 @@ async def test_an_outage_of_the_index_at_any_step_passes_through(world: World, m
     await world.handle(*writes)
     await world.surface(*later)
     with pytest.raises(IndexUnavailable):
-        await indexer(world, index=IndexThat(world.index, **{method: out})).index([_deliver(write) for write in later])
+        await indexer(world, index=Through(world.index, **{method: out})).index([_deliver(write) for write in later])
     assert await letters(world) == []
     await world.handle(*later)
     await world.assert_in_step(*REFS[:3])
@@ -254,7 +244,7 @@ async def test_an_outage_of_the_storage_passes_through(world: World) -> None:
         raise StorageUnavailable("gone")
 
     write = world.write(1, "a")
-    engine = IndexThat(world.engine, documents=IndexThat(world.engine.documents, read=out))
+    engine = Through(world.engine, documents=Through(world.engine.documents, read=out))
     with pytest.raises(Unavailable):
         await indexer(world, engine=engine).index([_deliver(write)])
 
@@ -266,7 +256,7 @@ async def test_an_index_that_does_not_keep_what_it_took_is_an_outage(world: Worl
     write = world.write(1, "a")
     await world.surface(write)
     with pytest.raises(IndexUnavailable, match="does not hold what was written"):
-        await indexer(world, index=IndexThat(world.index, upsert=forget)).index([_deliver(write)])
+        await indexer(world, index=Through(world.index, upsert=forget)).index([_deliver(write)])
     assert await letters(world) == []
 
 
