@@ -144,8 +144,8 @@ def _arguments(folder: Path) -> list[str]:
         "logback.configurationFile": str(folder / "logback.xml"),
     }
     return [
-        "-Xms512m",
-        "-Xmx1g",
+        *("-Xms512m", "-Xmx1g"),
+        *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),  # a server of minutes: compiling for hours of work takes half of its CPU
         *(word for package in _EXPORTS for word in ("--add-exports", f"{package}=ALL-UNNAMED")),
         *(word for package in _OPENS for word in ("--add-opens", f"{package}=ALL-UNNAMED")),
         *(f"-D{name}={value}" for name, value in properties.items()),
