@@ -48,9 +48,9 @@ STEPS = {
 }
 ALONE = {"lint", "format", "types", "imports", "unit", "packaging"}
 """Steps that want no CQL server."""
-CHECKS = ("lint", "format", "types", "imports")
-LONGEST_FIRST = ("integration", "contract", "distributed", "acceptance", "scenarios", "crash", "faults", "unit", "mutations", "packaging")
-"""What two lanes take turns to run once the checks have passed. Three were no faster on two cores."""
+CHECKS = ("types", "lint", "format", "imports")
+LONGEST_FIRST = ("integration", "contract", "distributed", "acceptance", "mutations", "unit", "crash", "faults", "scenarios", "packaging")
+"""What two lanes take turns to run, behind the checks, while the servers start. Three lanes were no faster on two cores."""
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"no such step: {', '.join(sorted(unknown))} (there are: {', '.join(STEPS)})")
     began = time.monotonic()
-    taken = run(names) if names else run(CHECKS) | run(LONGEST_FIRST, lanes=2)
+    taken = run(names) if names else run((*CHECKS, *LONGEST_FIRST), lanes=2)
     print("\n" + "\n".join(f"{name:12s} {seconds:6.1f} s" for name, seconds in taken.items()))
     print(f"all passed in {time.monotonic() - began:.0f} s")
 
