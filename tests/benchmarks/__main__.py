@@ -9,8 +9,8 @@ import pytest
 from tests.parts.servers.process import NoServerError
 
 PARTS = ("puts", "pipeline", "handler", "reconcile", "cql", "kafka")
-"""The last two on real servers, which they start; by name there are also `searchable`, `searchable_stack`, `tracing`, `mixed`, `large` and
-`reconcile_million`, which takes ten minutes."""
+"""The last two on real servers, which they start; by name there are also `searchable`, `searchable_stack`, `tracing`, `mixed`, `large`,
+`reconcile_killed`, and `reconcile_million`, which takes ten minutes."""
 
 
 def main(names: list[str]) -> None:

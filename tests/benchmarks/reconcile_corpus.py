@@ -16,10 +16,13 @@ from cassandra.query import BatchStatement, BatchType
 
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import NEVER
+from syncline_store import namespace_settings as settings
 from syncline_store.document import INDEX_AS_NAMESPACE, Row, canonical, content_hash
 from syncline_store.engines.columns import encoded
 from syncline_store.engines.cql.partition import bucket, segment
 from syncline_store.engines.cql.statements import documents
+from syncline_store.engines.cql.statements import namespaces as directory
+from syncline_store.engines.protocol import NamespaceSettings
 from syncline_store.index.points import VECTOR
 from syncline_store.indexing.decide import Content
 from syncline_store.indexing.passages import Passage
@@ -67,7 +70,7 @@ def row(ref: Ref, namespace: int, number: int) -> Row:
 def fill_source(keyspace: str, namespaces: range) -> None:
     """Unlogged batches, each of one partition. What was written before is written again."""
     session = cql.admin()
-    put = session.prepare(documents.PUT.text.replace("{keyspace}", keyspace))
+    put, add = (session.prepare(each.text.replace("{keyspace}", keyspace)) for each in (documents.PUT, directory.ADD))
     room, failures = threading.Semaphore(_IN_FLIGHT), list[BaseException]()
 
     def failed(error: BaseException) -> None:
@@ -75,6 +78,8 @@ def fill_source(keyspace: str, namespaces: range) -> None:
         room.release()
 
     for namespace in namespaces:
+        first = refs(namespace)[0]
+        session.execute(add, (first.tenant, encoded(first.namespace), BUCKETS, settings.encoded(NamespaceSettings(BUCKETS))))
         for batch in _batches(put, namespace):
             room.acquire()
             session.execute_async(batch, timeout=60).add_callbacks(lambda _: room.release(), failed)

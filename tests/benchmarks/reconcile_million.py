@@ -50,13 +50,18 @@ class Both:
 
     def __init__(self, folder: Path, keyspace: str, qdrant: QdrantProcess) -> None:
         self._folder = folder
-        self._keyspace = keyspace
+        self.keyspace = keyspace
         self._qdrant = qdrant
         self._filled = 0
 
+    @property
+    def url(self) -> str:
+        """The index's."""
+        return self._qdrant.url
+
     async def prepare(self) -> None:
         """Empty, but of one store."""
-        engine = await open_cql(cql.settings(self._keyspace), clock=Clock())
+        engine = await open_cql(cql.settings(self.keyspace), clock=Clock())
         await engine.migrate()
         index = await Index.open(self._qdrant.url, collection=COLLECTION, embedder=EMBEDDER)
         await index.claim(await engine.identity())
@@ -66,7 +71,7 @@ class Both:
     def fill(self, documents: int) -> None:
         """Up to so many."""
         namespaces = range(self._filled, documents // PER_NAMESPACE)
-        fill_source(self._keyspace, namespaces)
+        fill_source(self.keyspace, namespaces)
         self._qdrant.kill()
         (shard,) = (each for each in (self._folder / "data").iterdir() if each.is_dir())
         fill_index(shard, namespaces)
@@ -86,7 +91,7 @@ class Both:
     def _run(self, side: str) -> Cost:
         at = cql.server()
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.reconcile_side", side, self._keyspace, self._qdrant.url, COLLECTION],
+            [sys.executable, "-m", "tests.benchmarks.reconcile_side", side, self.keyspace, self._qdrant.url, COLLECTION],
             env=os.environ | {ADDRESS: f"{at.host}:{at.port}"},
             stdout=subprocess.PIPE,
             timeout=PATIENCE,

@@ -1,7 +1,8 @@
 """One side of the figures in a process of its own, so that its time, CPU and peak of memory are its alone: prints them as JSON.
 
 `check` is the product's walk. `source` and `index` are its reads of one side, range by range, without the other. `raw_source` and
-`raw_index` are the drivers' alone, written by hand: the same columns, the same payload, nothing done with them.
+`raw_index` are the drivers' alone, written by hand: the same columns, the same payload, nothing done with them. `resume` is no figure: a
+walk that is to be killed, and gone on with (reconcile_killed.py).
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from threading import Semaphore
 from typing import Any
 
@@ -24,6 +26,7 @@ from syncline_store.index.scan import COLUMNS
 from syncline_store.settings import IndexingSettings
 from syncline_sync_worker.reconcile import ReconcileSettings
 from syncline_sync_worker.reconcile.reconciler import Reconciler
+from syncline_sync_worker.reconcile.resume import Checkpoint
 from syncline_sync_worker.reconcile.scope import Scope, cut
 from tests.benchmarks.peak import peak_mb
 from tests.benchmarks.reconcile_corpus import EMBEDDER
@@ -45,6 +48,16 @@ async def check(keyspace: str, url: str, collection: str) -> int:
     await index.aclose()
     await engine.aclose()
     return report.documents
+
+
+async def resume(keyspace: str, url: str, collection: str, state: str, rate: str) -> None:
+    """As `syncline reconcile check --resume STATE --rate RATE --json`: goes on where one that was killed has been; prints the report."""
+    engine, index = await sides(keyspace, url, collection)
+    reconciler = Reconciler(engine, index, EMBEDDER, IndexingSettings(), clock=Clock(), settings=ReconcileSettings())
+    report = await reconciler.check(rate=float(rate), checkpoint=Checkpoint(Path(state)))
+    await index.aclose()
+    await engine.aclose()
+    print(report.model_dump_json())
 
 
 async def source(keyspace: str, _url: str, _collection: str) -> int:
@@ -125,6 +138,9 @@ SIDES: dict[str, Callable[[str, str, str], Awaitable[int]]] = {
 
 
 async def main(side: str, *where: str) -> None:
+    if side == resume.__name__:
+        await resume(*where)
+        return
     started, cpu = time.perf_counter(), time.process_time()
     documents = await SIDES[side](*where)
     told = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu, "peak_mb": peak_mb(), "documents": documents}
