@@ -76,7 +76,10 @@ def run_mutated(mutation: Mutation, tree: Path) -> Run:
     )
     if applied.returncode:
         return Run(None, applied.stderr)
-    return run_forked(tree, mutation.seen_by)
+    try:
+        return run_forked(tree, mutation.seen_by)
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
 
 
 def run_forked(tree: Path, tests: Sequence[str]) -> Run:
