@@ -180,10 +180,25 @@ async def test_any_documents_can_be_retrieved_passage_and_value(store: Store) ->
     assert await chain.ainvoke("cat") == [found.page_content]
 
 
+async def test_a_call_may_ask_for_what_the_retriever_was_not_made_with(store: Store) -> None:
+    acme = store.tenant("acme")
+    for number in range(3):
+        await acme.put(("notes",), f"n{number}", {"text": "the cat sat", "number": number})
+    retriever = SynclineRetriever(store, tenant="acme", k=2, filter={"number": {"$lt": 2}}, threshold=0.1)
+    assert {document.id for document in await retriever.ainvoke("cat")} == {"n0", "n1"}
+    assert len(await retriever.ainvoke("cat", k=1)) == 1
+    assert [document.id for document in await retriever.ainvoke("cat", filter={"number": 2})] == ["n2"]
+    assert len(await retriever.ainvoke("cat", filter=None, k=9)) == 3
+    assert await retriever.ainvoke("cat", threshold=0.99) == []
+    with pytest.raises(TypeError, match="limit"):
+        await retriever.ainvoke("cat", limit=1)
+
+
 def test_a_retriever_for_scripts() -> None:
     with open_store("sqlite:///:memory:", index=":memory:", embedder=WordEmbedder()) as store:
         store.tenant("default").put(("notes",), "n1", {"text": "the cat sat"})
         assert [document.id for document in SynclineRetriever(store).invoke("cat")] == ["n1"]
+        assert SynclineRetriever(store).invoke("cat", filter={"text": "else"}) == []
 
 
 async def test_where_workers_index_a_search_waits_for_what_was_added() -> None:

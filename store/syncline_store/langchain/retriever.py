@@ -13,6 +13,9 @@ from syncline_store.langchain.opened import AnyStore, home_of
 from syncline_store.search.hydrate import Hit
 from syncline_store.tenant import TenantView
 
+_ASKED = frozenset({"k", "filter", "threshold"})
+"""What a call may say for itself: ``retriever.invoke("cat", k=1)``."""
+
 
 class SynclineRetriever(BaseRetriever):
     """Gives the passage that matches best of each of the `k` nearest documents, with the whole value as metadata.
@@ -33,14 +36,31 @@ class SynclineRetriever(BaseRetriever):
         opened, self._home = home_of(store)
         self._view = opened.tenant(tenant)
 
-    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:  # noqa: ARG002 - LangChain's signature
-        return self._home.wait(self._found(query))
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+        **asked: Any,
+    ) -> list[Document]:
+        return self._home.wait(self._found(query, **asked))
 
-    async def _aget_relevant_documents(self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun) -> list[Document]:  # noqa: ARG002 - as above
-        return await self._home.bring(self._found(query))
+    async def _aget_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+        **asked: Any,
+    ) -> list[Document]:
+        return await self._home.bring(self._found(query, **asked))
 
-    async def _found(self, query: str) -> list[Document]:
-        hits = await self._view.search(self.prefix, query=query, filter=self.filter, limit=self.k, threshold=self.threshold)
+    async def _found(self, query: str, **asked: Any) -> list[Document]:
+        """What a call asks for comes before what the retriever was made with. Raises TypeError for another name."""
+        if unknown := asked.keys() - _ASKED:
+            raise TypeError(f"a retriever takes {', '.join(sorted(_ASKED))}, not {', '.join(sorted(unknown))}")
+        given = {name: asked.get(name, getattr(self, name)) for name in _ASKED}
+        limit = given.pop("k")
+        hits = await self._view.search(self.prefix, query=query, limit=limit, **given)
         return [_document(hit) for hit in hits]
 
 
