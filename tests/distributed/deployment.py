@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -71,7 +70,7 @@ class Deployment:
     def _begin_writer(self, name: str) -> None:
         self._seeds += 1
         seed = f"{name}-{self._seeds}"
-        self.stack.begin_program(name, sys.executable, "-m", "tests.distributed.writer", str(self.stack.folder / f"{seed}.journal"), seed)
+        self.stack.begin_program(name, "tests.distributed.writer", str(self.stack.folder / f"{seed}.journal"), seed)
 
     def count(self, told: Told) -> int:
         """How many changes ended so up to now."""

@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,12 +17,11 @@ from syncline_store import Store, open_store
 from syncline_store.indexing.every import LOOK_EVERY
 from tests.parts.consuming import until
 from tests.parts.migrating import Migrating
-from tests.parts.servers.process import Process
+from tests.parts.servers.forked import SYNCLINE, Forked, ran
 from tests.parts.servers.qdrant import QdrantServer
 
 pytestmark = pytest.mark.timeout(240)
 
-SYNCLINE = (sys.executable, "-m", "syncline_sync_worker.cli.main")
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "wordllama:256", "wordllama:64"
 NOTES = ("notes",)
@@ -48,18 +45,16 @@ class Deployment:
         return {**named, "PYTHONPATH": str(ROOT), "SYNCLINE_RECONCILE__DELAY": "0.2", "SYNCLINE_RECONCILE__SETTLE": "0.5"}
 
     async def command(self, *args: str, embedder: str = OLD, following: str | None = NEW) -> dict[str, Any]:
-        environment = {**os.environ, **self.environment(embedder, following)}
-        done = await asyncio.to_thread(
-            subprocess.run, [*SYNCLINE, *args, "--json"], env=environment, capture_output=True, text=True, timeout=LONG, check=False
-        )
+        environment = self.environment(embedder, following)
+        done = await asyncio.to_thread(ran, self._folder, *args, "--json", environment=environment, seconds=LONG)
         assert done.returncode == 0, done.stderr + done.stdout
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
     @asynccontextmanager
-    async def running(self, name: str, embedder: str, following: str | None) -> AsyncIterator[Process]:
+    async def running(self, name: str, embedder: str, following: str | None) -> AsyncIterator[Forked]:
         """`syncline run`, which drains at the end."""
-        process = Process(self._folder / name, [*SYNCLINE, "run"], environment=self.environment(embedder, following))
+        process = Forked(self._folder / name, SYNCLINE, "run", environment=self.environment(embedder, following))
         try:
             await until(lambda: "running on" in process.log.read_text(), LONG)
             yield process
@@ -162,7 +157,7 @@ async def test_a_process_that_was_not_told_of_the_switch_ends_and_loses_nothing(
     deployment = Deployment(tmp_path, qdrant.url)
     async with deployment.store(OLD) as store:
         await store.tenant("acme").put(NOTES, "whale", {"text": WHALE})
-        forgotten = Process(tmp_path / "forgotten", [*SYNCLINE, "run"], environment=deployment.environment(OLD, None))
+        forgotten = Forked(tmp_path / "forgotten", SYNCLINE, "run", environment=deployment.environment(OLD, None))
         try:
             await until_found(deployment, OLD)
             await deployment.command("reindex", "build")

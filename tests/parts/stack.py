@@ -14,7 +14,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.parts.servers import forked
 from tests.parts.servers.cassandra import PASSWORD, USER, CqlServer, cql_server
+from tests.parts.servers.forked import Forked, ran
 from tests.parts.servers.kafka import KafkaServer, kafka_server
 from tests.parts.servers.process import NoServerError, Process, free_ports
 from tests.parts.servers.qdrant import QdrantServer, qdrant_server
@@ -99,20 +101,17 @@ class Stack:
 
     def run(self, *arguments: str, seconds: float = 120, **settings: str) -> subprocess.CompletedProcess[str]:
         """A `syncline` command to its end."""
-        environment = {**os.environ, **self.environment, **settings}
-        return subprocess.run(
-            [*SYNCLINE, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=seconds, check=False
-        )
+        return ran(self.folder, *arguments, environment={**self.environment, **settings}, seconds=seconds)
 
     def begin(self, name: str, *arguments: str) -> None:
         """A `syncline` command that goes on, and answers for its health; `wait_for` waits until it is ready."""
         (port,) = free_ports(1)
         self._ready[name] = f"http://127.0.0.1:{port}/health/ready"
-        self.begin_program(name, *SYNCLINE, *arguments, SYNCLINE_HTTP__PORT=str(port))
+        self.begin_program(name, forked.SYNCLINE, *arguments, SYNCLINE_HTTP__PORT=str(port))
 
-    def begin_program(self, name: str, *command: str, **settings: str) -> None:
-        """Any program, in the same surroundings."""
-        self._processes[name] = Process(self.folder / name, command, environment={**self.environment, **settings})
+    def begin_program(self, name: str, module: str, *arguments: str, **settings: str) -> None:
+        """Any module that runs as a program, in the same surroundings."""
+        self._processes[name] = Forked(self.folder / name, module, *arguments, environment={**self.environment, **settings})
 
     def wait_for(self, *names: str) -> None:
         """Returns once they are ready. Raises NoServerError with the end of the log of one that is not."""
