@@ -15,6 +15,7 @@ import pytest
 from tests.distributed.deployment import DEADLINE, RELAYS, WORKERS, WRITERS, Deployment
 from tests.distributed.journal import Told
 from tests.parts.consuming import until
+from tests.parts.servers.process import freeze
 from tests.parts.stack import SHARED, Servers
 
 pytestmark = pytest.mark.timeout(600)
@@ -88,7 +89,7 @@ async def test_writers_are_told_what_nobody_knows_while_the_storage_stands_still
     del settings["SYNCLINE_RELAY__LONG_OVERLAP"]
     async with Deployment.open(tmp_path, servers, settings) as deployment:
         await deployment.indexing()
-        os.kill(servers.cql.process.pid, signal.SIGSTOP)
+        freeze(servers.cql.process.pid)
         try:
             await until(lambda: deployment.count(Told.UNKNOWN) > 0, DEADLINE)
         finally:

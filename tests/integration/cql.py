@@ -14,6 +14,7 @@ from syncline_contracts.revision import Clock
 from syncline_store.engines.cql import CqlEngine, open_cql
 from syncline_store.engines.protocol import OutboxRow, Pos
 from tests.parts.servers import cql
+from tests.parts.servers.process import freeze
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def frozen() -> Iterator[None]:
     process = cql.server().process
     if process is None:
         pytest.skip("only a server of our own may be frozen")
-    os.kill(process.pid, signal.SIGSTOP)
+    freeze(process.pid)
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ from tests.parts.consuming import until
 from tests.parts.servers import cql
 from tests.parts.servers import kafka as broker
 from tests.parts.servers.kafka import KafkaProcess, KafkaServer
-from tests.parts.servers.process import free_ports
+from tests.parts.servers.process import free_ports, freeze
 from tests.parts.servers.qdrant import QdrantProcess, QdrantServer
 from tests.parts.stack import QUICK, ROOT, Servers, Stack, open_stack
 
@@ -176,7 +176,7 @@ async def test_started_before_their_servers_they_wait_and_then_work(
         "SYNCLINE_KAFKA__SECURITY__PASSWORD": broker.PASSWORD,
     }
     with stack_on(tmp_path, Servers(at, kafka, QdrantServer(own_qdrant.url, "", own_qdrant)), **security) as stack:
-        os.kill(at.process.pid, signal.SIGSTOP)
+        freeze(at.process.pid)
         own_kafka.kill()
         own_qdrant.kill()
         try:

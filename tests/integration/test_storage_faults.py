@@ -25,6 +25,7 @@ from syncline_sync_worker.relay import Relay, RelaySettings
 from syncline_sync_worker.transport import DirectPublisher
 from tests.integration.cql import Opening, keyspace, opening, until
 from tests.parts.servers import cql
+from tests.parts.servers.process import freeze
 
 __all__ = ["keyspace", "opening"]
 
@@ -45,7 +46,7 @@ class Stages:
         process = cql.server().process
         if stage == self._stage and not self.frozen and process is not None:
             self.frozen = True
-            os.kill(process.pid, signal.SIGSTOP)
+            freeze(process.pid)
 
 
 class Embedder(WordEmbedder):

@@ -79,9 +79,7 @@ class Process:
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing is answered. Returns once every thread stands still."""
-        pid = self.pid
-        os.kill(pid, signal.SIGSTOP)
-        self.wait_until(lambda: _stands_still(pid), _FREEZING)
+        freeze(self.pid)
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -92,6 +90,16 @@ class Process:
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._process.stdin.close()
         self._process.wait(timeout=30)
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP to any process. Returns once every thread stands still: one that runs on another core may answer until then."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + _FREEZING
+    while not _stands_still(pid):
+        if time.monotonic() > deadline:
+            raise NoServerError(f"process {pid} does not stand still after {_FREEZING} s")
+        time.sleep(0.001)
 
 
 def _stands_still(pid: int) -> bool:
