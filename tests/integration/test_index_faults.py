@@ -19,11 +19,14 @@ from syncline_contracts.errors import IndexUnavailable
 from syncline_contracts.identity import Ref, point_id
 from syncline_store.index import client
 from syncline_store.index.points import VECTOR
+from tests.parts import by_url
 from tests.parts.by_url import NOTES, TENANT, ByUrl
 from tests.parts.servers.qdrant import QdrantProcess, stand_in
 
 SEEDS, SOAK_SEEDS = 2, 40
 WRITES, KEYS = 120, 30
+OUT = 100
+"""Refusals: those of all retries of a batch, then of many a probe."""
 UPDATES = r"points/(batch|delete)"
 POINTS = r"/points"
 
@@ -107,8 +110,8 @@ async def test_an_outage_longer_than_all_patience_loses_nothing(own_qdrant: Qdra
         own_qdrant.faults.add("status", POINTS, status=503)
         async with notes.running():
             await play(notes, Random(1))
-            async with asyncio.timeout(30):
-                while own_qdrant.faults.fired() < 200:  # noqa: ASYNC110 - a server tells nobody
+            async with asyncio.timeout(by_url.DEADLINE):
+                while own_qdrant.faults.fired() < OUT:  # noqa: ASYNC110 - a server tells nobody
                     await asyncio.sleep(0.05)
             with pytest.raises(IndexUnavailable):
                 await notes.living()

@@ -24,13 +24,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 """aiokafka leaves a connection to the garbage collector where its broker stands still while it is being made."""
 
 CONSUMER = ConsumerSettings(
-    session_timeout=6.0, heartbeat=0.5, first_probe=0.2, longest_probe=1.0, stop_within=10.0, revoke_within=5.0, max_batch=64
+    session_timeout=3.0, heartbeat=0.3, first_probe=0.2, longest_probe=1.0, stop_within=4.0, revoke_within=5.0, max_batch=64
 )
 PRODUCER = ProducerSettings(patience=2.0, stop_within=2.0)
+REQUESTS = 2.0
+"""Seconds until a request without an answer fails."""
+AWAY = 1.5 * max(CONSUMER.session_timeout, PRODUCER.patience, REQUESTS)
+"""Seconds, longer than every patience there is."""
 
 
 def quick(address: str) -> KafkaSettings:
-    return kafka_settings(address, producer=PRODUCER, consumer=CONSUMER).model_copy(update={"request_timeout": 3.0})
+    return kafka_settings(address, producer=PRODUCER, consumer=CONSUMER).model_copy(update={"request_timeout": REQUESTS})
 
 
 @pytest.fixture
@@ -114,7 +118,7 @@ async def test_a_broker_that_freezes_in_mid_stream_loses_nothing(own_kafka: Kafk
         await pipeline.in_step()
         own_kafka.freeze()
         await some_writes(pipeline, 50, "frozen")
-        await asyncio.sleep(8)
+        await asyncio.sleep(AWAY)
         assert await pipeline.indexed() < len(pipeline.expected)
         own_kafka.thaw()
         await some_writes(pipeline, 20, "after")
@@ -167,7 +171,7 @@ async def test_a_broker_that_is_killed_in_mid_stream_loses_nothing(own_kafka: Ka
         writing = asyncio.create_task(some_writes(pipeline, 150, "during"))
         await asyncio.to_thread(own_kafka.kill)
         await writing
-        await asyncio.sleep(1.5 * CONSUMER.session_timeout)
+        await asyncio.sleep(AWAY)
         assert await pipeline.indexed() < len(pipeline.expected)
         await asyncio.to_thread(own_kafka.start)
         await some_writes(pipeline, 20, "after")
