@@ -11,7 +11,7 @@ from typing import Any
 from tests.crash.processes import Place
 from tests.crash.stages import IDLE, Stages
 
-PATIENCE = 8.0
+PATIENCE = 20.0
 """Seconds to wait for a stage before killing whatever is under way."""
 
 

@@ -64,7 +64,7 @@ async def overtaken(notes: ByUrl, process: QdrantProcess, key: str, newer: Calla
     await notes.put(key, "\n\n".join("older".ljust(60, "x") for _ in range(3)))
     process.faults.add("held", "points/batch", count=1)
     older = asyncio.create_task(handle(await worker(notes), (await events(notes))[-1:]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not process.faults.fired():  # noqa: ASYNC110 - a server tells nobody
             await asyncio.sleep(0.005)
     await newer()

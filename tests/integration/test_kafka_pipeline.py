@@ -155,9 +155,9 @@ async def test_closing_lets_go_of_what_is_under_way(own_kafka: KafkaProcess) -> 
     with pytest.raises(TransportUnavailable):
         await publisher.publish(rows(20, shard=1))
     assert publisher.under_way == 20
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         await publisher.aclose()
-    await until(lambda: publisher.under_way == 0, 5)
+    await until(lambda: publisher.under_way == 0)
     with pytest.raises(TransportUnavailable):
         await publisher.publish(rows(1))
 
