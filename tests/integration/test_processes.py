@@ -57,6 +57,13 @@ def stack(tmp_path: Path, kafka: KafkaServer, qdrant: QdrantServer) -> Iterator[
         yield made
 
 
+@pytest.fixture(scope="module")
+def unused(tmp_path_factory: pytest.TempPathFactory, kafka: KafkaServer, qdrant: QdrantServer) -> Iterator[Stack]:
+    """One for all tests whose processes end before they would do anything with it."""
+    with stack_on(tmp_path_factory.mktemp("unused"), Servers(cql.server(), kafka, qdrant)) as made:
+        yield made
+
+
 def ready(stack: Stack, name: str) -> tuple[int, list[str]]:
     try:
         answer = httpx.get(f"{stack.address(name)}/health/ready", timeout=5)
@@ -201,14 +208,14 @@ async def test_started_before_their_servers_they_wait_and_then_work(
             assert not [line for line in lines if broker.PASSWORD in str(line) or PLANTED in str(line)]
 
 
-async def test_a_term_while_they_wait_ends_them_at_once(stack: Stack) -> None:
+async def test_a_term_while_they_wait_ends_them_at_once(unused: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     (nobody,) = free_ports(1)
-    stack.environment["SYNCLINE_KAFKA__BOOTSTRAP_SERVERS"] = f"127.0.0.1:{nobody}"
+    monkeypatch.setitem(unused.environment, "SYNCLINE_KAFKA__BOOTSTRAP_SERVERS", f"127.0.0.1:{nobody}")
     for name in BOTH:
-        stack.begin(name, name)
+        unused.begin(name, name)
     for name in BOTH:
-        await waits_for(stack, name, "Kafka at")
-        assert await ends(stack, name, 10) == 0
+        await waits_for(unused, name, "Kafka at")
+        assert await ends(unused, name) == 0
 
 
 async def test_a_second_term_cuts_short(stack: Stack, own_kafka: KafkaProcess) -> None:
@@ -273,25 +280,25 @@ async def test_an_index_that_is_out_shows_as_long_as_it_is(tmp_path: Path, kafka
     ids=["no schema", "no topic", "wrong CQL password", "wrong Kafka password", "no such host"],
 )
 def test_what_waiting_cannot_mend_ends_it_at_once_with_the_remedy(
-    stack: Stack, own_kafka: KafkaProcess, changes: dict[str, str], remedy: str
+    unused: Stack, own_kafka: KafkaProcess, changes: dict[str, str], remedy: str
 ) -> None:
     changes = {"SYNCLINE_HTTP__PORT": "0", **changes}
     if "SYNCLINE_STORE" in changes:
-        changes["SYNCLINE_STORE"] = stack.environment["SYNCLINE_STORE"] + "_else"
+        changes["SYNCLINE_STORE"] = unused.environment["SYNCLINE_STORE"] + "_else"
     if "SYNCLINE_KAFKA__SECURITY__PROTOCOL" in changes:
         changes["SYNCLINE_KAFKA__BOOTSTRAP_SERVERS"] = own_kafka.sasl_address
     for name in BOTH:
-        ended = stack.run(name, **changes, seconds=30)
+        ended = unused.run(name, **changes, seconds=LONG)
         last = json.loads(ended.stderr.splitlines()[-1])
         assert ended.returncode == 2
         assert remedy in last["error"]
         assert "wrong-0ne" not in ended.stderr
 
 
-def test_a_port_in_use_ends_it_before_anything_is_opened(stack: Stack) -> None:
+def test_a_port_in_use_ends_it_before_anything_is_opened(unused: Stack) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = stack.run("worker", SYNCLINE_HTTP__PORT=port, SYNCLINE_STORE="cql://192.0.2.1/nowhere", seconds=30)
+        ended = unused.run("worker", SYNCLINE_HTTP__PORT=port, SYNCLINE_STORE="cql://192.0.2.1/nowhere", seconds=LONG)
     assert ended.returncode == 2
     assert "http.port" in ended.stderr
     assert "waiting" not in ended.stderr
