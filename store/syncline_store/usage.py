@@ -5,11 +5,12 @@ time. What other processes write is seen by the next count.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 
+from syncline_contracts.errors import StorageUnavailable
 from syncline_store.document import moment
 from syncline_store.engines.protocol import Amount, Documents
 
@@ -38,10 +39,9 @@ class Usage:
 class Holding:
     """One tenant's. `count` looks at the storage, `now` is the clock's, in µs."""
 
-    def __init__(self, count: Callable[[], Awaitable[Amount]], now: Callable[[], int], share: float) -> None:
+    def __init__(self, count: Callable[[], Awaitable[Amount]], now: Callable[[], int]) -> None:
         self._count = count
         self._now = now
-        self._share = share
         self._counted: Amount | None = None
         self._counted_at = 0
         self._grown = NOTHING
@@ -64,7 +64,7 @@ class Holding:
     def usage(self) -> Usage:
         """As far as is known. Raises why the last count failed."""
         if self._problem is not None or (amount := self.amount) is None:
-            raise self._problem or RuntimeError("nothing was counted yet")
+            raise self._problem or StorageUnavailable("counting was given up: the store is closed")
         return Usage(*amount, moment(self._counted_at))
 
     def reserve(self, by: Amount) -> None:
@@ -79,7 +79,7 @@ class Holding:
 
     def count_after(self, seconds: float) -> None:
         """Count anew, unless one is under way or began less than so many seconds ago, or it would take more than its share."""
-        now = time.monotonic()
+        now = monotonic()
         if self._counting is None and now >= max(self._again, self._began + seconds):
             self._began = now
             self._counting = asyncio.create_task(self._recount(), name="usage")
@@ -87,7 +87,7 @@ class Holding:
     async def settled(self, within: float | None = None) -> None:
         """Wait for the count that is under way, until `within` seconds after it began."""
         if self._counting is not None:
-            left = None if within is None else max(0.0, self._began + within - time.monotonic())
+            left = None if within is None else max(0.0, self._began + within - monotonic())
             await asyncio.wait({self._counting}, timeout=left)
 
     async def aclose(self) -> None:
@@ -107,18 +107,17 @@ class Holding:
             self._counted, self._counted_at, self._problem = counted, at, None
             self._grown = self._grown.minus(before)
         finally:
-            ended = time.monotonic()
-            pause = (ended - self._began) * (1 / self._share - 1) if self._problem is None else AFTER_A_FAILURE
+            ended = monotonic()
+            pause = (ended - self._began) * (1 / SHARE - 1) if self._problem is None else AFTER_A_FAILURE
             self._again, self._counting = ended + pause, None
 
 
 class Holdings:
     """Those of the tenants that were asked about, as far as memory is given to them."""
 
-    def __init__(self, documents: Documents, now: Callable[[], int], share: float = SHARE) -> None:
+    def __init__(self, documents: Documents, now: Callable[[], int]) -> None:
         self._documents = documents
         self._now = now
-        self._share = share
         self._known: dict[str, Holding] = {}
 
     def of(self, tenant: str) -> Holding:
@@ -126,7 +125,7 @@ class Holdings:
         found = self._known.get(tenant)
         if found is None:
             self._forget()
-            found = self._known[tenant] = Holding(lambda: self._documents.amount(tenant, self._now()), self._now, self._share)
+            found = self._known[tenant] = Holding(lambda: self._documents.amount(tenant, self._now()), self._now)
         return found
 
     async def usage(self, tenant: str) -> Usage:

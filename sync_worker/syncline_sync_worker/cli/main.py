@@ -18,6 +18,7 @@ from syncline_sync_worker.cli import (
     reindexing,
     relaying,
     searching,
+    using,
 )
 
 
@@ -53,6 +54,7 @@ for group in (
     exporting,
     searching,
     documents,
+    using,
     migrating,
     diagnosing,
     operating,
