@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.parts.servers import kafka
 from tests.parts.servers.cassandra import ADDRESS, CA_FILE, PID, cql_server
 from tests.parts.servers.process import NoServerError
 
@@ -118,6 +119,8 @@ class Lanes:
     def run(self) -> None:
         with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
             starting = pool.submit(stack.enter_context, servers()) if set(self.names) - ALONE else None
+            if starting is not None:
+                pool.submit(kafka.prepare)  # afterwards, and before a test asks
             for name in self._left:
                 self._step(name, starting.result() if starting is not None and name not in ALONE else {})
 

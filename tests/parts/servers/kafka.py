@@ -57,11 +57,21 @@ class KafkaServer:
         self.own = own
 
 
+def _jars() -> Path:
+    return fetch("org.apache.kafka", "kafka_2.13", VERSION)
+
+
+def prepare() -> None:
+    """Fetch what a process of our own needs, where there will be one. Raises NoServerError."""
+    if not os.environ.get(ADDRESS) and not containers_answer():
+        _jars()
+
+
 class KafkaProcess:
     """One node on the JVM. It creates topics by itself when asked for one (Kafka's default): Syncline must not ask."""
 
     def __init__(self, folder: Path) -> None:
-        self._jars = fetch("org.apache.kafka", "kafka_2.13", VERSION)
+        self._jars = _jars()
         self._folder = folder
         self._plain, self._sasl, self._tls, controller = free_ports(4)
         keys = folder / "keys.p12"
