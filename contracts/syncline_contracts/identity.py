@@ -66,10 +66,10 @@ class Ref:
         name = encode_namespace((self.tenant, *self.namespace, self.key))
         return uuid.UUID(bytes=sha1(DOCUMENTS.bytes + name.encode(), usedforsecurity=False).digest()[:16], version=5)
 
-    @cached_property
+    @property
     def slice(self) -> int:
         """0..63, from the id's last bits: independent of the segment."""
-        return self.document.bytes[15] % SLICES
+        return self.document.int % SLICES
 
     def __str__(self) -> str:
         return f"{self.tenant}:{'/'.join(self.namespace)}/{self.key}"

@@ -8,7 +8,7 @@ from qdrant_client import models
 
 from syncline_store.index.changes import Refresh, Removal, Stray, Upsert
 from syncline_store.index.guard import Below, Gone, Guard, Mend, Plain, Version
-from syncline_store.index.points import VECTOR, Field, Mark, Point
+from syncline_store.index.points import SPARSE, VECTOR, Field, Mark, Point
 
 MAX_POINTS = 256
 """Points of one request."""
@@ -16,6 +16,8 @@ MAX_BYTES = 8_000_000
 """About how large a request may become (Qdrant's default limit is 32 MB)."""
 _DIGITS = 12
 """Bytes that a vector's number takes in JSON."""
+_REST = 1_000
+"""Bytes of a payload without its fields, the only part of it that can be large. To look at all of it takes as long as to send it."""
 
 
 def match(field: Field, value: str | int) -> models.FieldCondition:
@@ -104,11 +106,20 @@ def removable(removal: Removal) -> models.Filter:
     )
 
 
-def as_point(point: Point) -> models.PointStruct:
+def as_plain(point: Point) -> dict[str, Any]:
     """Qdrant's point; without a vector a tombstone, or the head of a document without text."""
-    vector: Any = {} if point.vector is None else {VECTOR: point.vector.tolist()}
-    # not validated a second time: 256 floats a point are what takes long
-    return models.PointStruct.model_construct(id=point.id, vector=vector, payload=point.payload)
+    vector: dict[str, Any] = {} if point.vector is None else {VECTOR: point.vector.tolist()}
+    if point.sparse is not None:
+        vector[SPARSE] = {"indices": point.sparse.indices, "values": point.sparse.values}
+    return {"id": point.id, "vector": vector, "payload": point.payload}
+
+
+def as_point(point: Point) -> models.PointStruct:
+    """The same as the client's model. Not validated a second time: 256 floats a point are what takes long."""
+    plain = as_plain(point)
+    if point.sparse is not None:
+        plain["vector"][SPARSE] = models.SparseVector(indices=list(point.sparse.indices), values=list(point.sparse.values))
+    return models.PointStruct.model_construct(**plain)
 
 
 def pieces(operations: Sequence[Upsert], max_points: int = MAX_POINTS) -> Iterator[list[Upsert]]:
@@ -135,4 +146,5 @@ def _piece(points: list[Point], operation: Upsert) -> list[Upsert]:
 
 
 def _weight(point: Point) -> int:
-    return (0 if point.vector is None else _DIGITS * len(point.vector)) + len(str(point.payload))
+    numbers = (0 if point.vector is None else len(point.vector)) + (0 if point.sparse is None else 2 * len(point.sparse.indices))
+    return _DIGITS * numbers + len(str(point.payload.get(Field.FIELDS))) + _REST

@@ -45,9 +45,12 @@ def coalesce(deliveries: Iterable[Delivery]) -> dict[Ref, Coalesced]:
 
 
 def _merge(ref: Ref, group: Sequence[Delivery]) -> Coalesced:
+    first = group[0]
+    if len(group) == 1:
+        return Coalesced(ref, first.event, (first.event,) if first.event.kind is Kind.INTENT else (), first)
     ordinary = [delivery for delivery in group if delivery.event.kind is not Kind.INTENT]
     latest = max(ordinary or group, key=lambda delivery: (delivery.event.revision, delivery.event.expires_at))
     strongest = max((delivery.event.kind for delivery in group), key=_STRENGTH.__getitem__)
     oldest = min(delivery.event.first_at for delivery in group)
-    event = latest.event.model_copy(update={"kind": strongest, "first_at": oldest}) if len(group) > 1 else latest.event
+    event = latest.event.model_copy(update={"kind": strongest, "first_at": oldest})
     return Coalesced(ref, event, tuple({each.event.id: each.event for each in group if each.event.kind is Kind.INTENT}.values()), latest)

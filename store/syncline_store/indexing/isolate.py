@@ -18,6 +18,12 @@ class Poison(Generic[T]):
     attempts: int
 
 
+def spared(items: Sequence[T], poisons: Sequence[Poison[T]]) -> Sequence[T]:
+    """Those of the items that were not refused."""
+    refused = {id(poison.item) for poison in poisons}
+    return [item for item in items if id(item) not in refused] if refused else items
+
+
 async def isolate(items: Sequence[T], work: Callable[[Sequence[T]], Awaitable[None]], attempts: int) -> list[Poison[T]]:
     """Do `work`, which may be repeated, on all items; halve what raises DocumentRefused, and try what is alone `attempts` times.
 

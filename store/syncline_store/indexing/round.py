@@ -11,7 +11,7 @@ from syncline_store.index.changes import Removal
 from syncline_store.indexing.deadline import Deadline
 from syncline_store.indexing.decide import Case, Defer, Embed, Gone, Refresh, Remove, Skip
 from syncline_store.indexing.defer import due
-from syncline_store.indexing.isolate import Poison
+from syncline_store.indexing.isolate import Poison, spared
 from syncline_store.indexing.look import Decided, Look, Open
 from syncline_store.indexing.outcome import Deferred, Done, Handled, Outcome
 from syncline_store.indexing.plan import Planned
@@ -56,8 +56,7 @@ class Round:
         planned = await self._plan(decided, result)
         refused = await self.writer.write(planned, deadline)
         result.poisons += [Poison(poison.item.case, poison.error, poison.attempts) for poison in refused]
-        out = {poison.item.case.work.ref for poison in refused}
-        await self._settle([plan for plan in planned if plan.case.work.ref not in out], result, deadline)
+        await self._settle(spared(planned, refused), result, deadline)
         return result
 
     async def _defer(self, decided: Sequence[Decided], result: Result) -> None:
@@ -77,8 +76,8 @@ class Round:
             if isinstance(each.verdict, DocumentRefused):
                 result.poisons.append(Poison(each.case, each.verdict, 1))
             elif isinstance(each.verdict, Embed):
-                if each.case.work.ref in vectors:
-                    planned.append(self.planner.plan(each.case, each.verdict, vectors[each.case.work.ref]))
+                if (found := vectors.get(each.case.work.ref)) is not None:
+                    planned.append(self.planner.plan(each.case, each.verdict, found))
             elif not isinstance(each.verdict, Defer):
                 planned.append(self.planner.plan(each.case, each.verdict))
         return planned

@@ -7,14 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from syncline_contracts.identity import Ref
 from syncline_store.embedding.protocol import Embedder, Vectors
 from syncline_store.indexing.deadline import Deadline
 from syncline_store.indexing.decide import Case, Embed
 from syncline_store.indexing.embed import embed_texts
-from syncline_store.indexing.isolate import Poison, isolate
+from syncline_store.indexing.isolate import Poison, isolate, spared
 from syncline_store.indexing.plan import Planned, together
 
 if TYPE_CHECKING:  # qdrant-client takes seconds to import
@@ -38,9 +36,10 @@ class Writer:
         async def work(items: Sequence[Texts]) -> None:
             texts = [passage.text for _, embed in items for passage in embed.content.passages]
             found = await embed_texts(self.embedder, texts, self.index.dimensions)
-            ends = np.cumsum([len(embed.content.passages) for _, embed in items])
-            for (case, embed), end in zip(items, ends, strict=True):
-                vectors[case.work.ref] = found[end - len(embed.content.passages) : end]
+            end = 0
+            for case, embed in items:
+                start, end = end, end + len(embed.content.passages)
+                vectors[case.work.ref] = found[start:end]
 
         return vectors, await isolate(wanted, work, self.attempts)
 
@@ -49,8 +48,7 @@ class Writer:
         poisons: list[Poison[Planned]] = []
         for step in (self._refreshes, self._passages, self._surplus, self._heads):
             refused = await isolate(planned, _in_time(step, deadline), self.attempts)
-            out = {poison.item.case.work.ref for poison in refused}
-            planned = [plan for plan in planned if plan.case.work.ref not in out]
+            planned = spared(planned, refused)
             poisons += refused
         return poisons
 
