@@ -3,6 +3,7 @@
 The port is tests/parts/servers/qdrant_grpc.py's, in front of the server by URL: no real server was ever met over gRPC.
 """
 
+import socket
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,7 +13,11 @@ import pytest
 from syncline_contracts.errors import ConfigurationError, DocumentRefused, IndexUnavailable, SynclineError
 from syncline_store import open_store
 from syncline_store.index.client import GRPC_OPTIONS, Client
+from syncline_sync_worker.config import Configuration
+from syncline_sync_worker.doctor import Level
+from syncline_sync_worker.doctor import index as doctor
 from tests.parts.points import EMBEDDER, point, put, ref
+from tests.parts.servers.process import free_ports
 from tests.parts.servers.qdrant import QdrantServer
 from tests.parts.servers.qdrant_grpc import grpc_port
 from tests.parts.world import drop_collection, on_server
@@ -26,6 +31,9 @@ MEANINGS: list[tuple[grpc.StatusCode, type[SynclineError]]] = [
     *((code, ConfigurationError) for code in DENIED),
     (grpc.StatusCode.INVALID_ARGUMENT, DocumentRefused),
 ]
+
+PATIENCE = {"grpc": 60.0, "rest": 60.0, "nobody": 60.0, "nothing": 0.2}
+"""Seconds: what answers is waited for, however slow the machine is."""
 
 
 async def test_the_port_is_the_clients_own_for_bulk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +82,34 @@ async def test_what_a_code_means(qdrant: QdrantServer, code: grpc.StatusCode, me
             await index.points([ref(1).document])
         points.fails = None
         await put(index, [point(1)])
+
+
+@pytest.mark.parametrize("answers", ["grpc", "rest", "nobody", "nothing"])
+async def test_the_doctor_looks_whether_qdrant_answers_on_the_port(
+    qdrant: QdrantServer, answers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "PORT_WITHIN", PATIENCE[answers])
+    async with grpc_port(qdrant.url) as (spoken, _):
+        silent = socket.create_server(("127.0.0.1", 0))
+        (unused,) = free_ports(1)
+        ports = {
+            "grpc": spoken,
+            "rest": int(qdrant.url.rpartition(":")[2]),
+            "nobody": unused,
+            "nothing": silent.getsockname()[1],
+        }
+        given = Configuration(index=qdrant.url, index_grpc_port=ports[answers], collection=f"test-{uuid4().hex}")
+        found = {finding.check: finding async for finding in doctor.look(given)}
+        silent.close()
+    assert f"port {ports[answers]}" in found["grpc"].said
+    assert (found["grpc"].level, found["server"].level) == (Level.OK if answers == "grpc" else Level.FAIL, Level.OK)
+    assert ("index_grpc_port" in found["grpc"].remedy) == (answers != "grpc")
+    assert "collection" in found, "what is wrong with the port hides nothing else"
+
+
+async def test_the_doctor_says_nothing_of_a_port_that_is_not_set(qdrant: QdrantServer) -> None:
+    given = Configuration(index=qdrant.url, collection=f"test-{uuid4().hex}")
+    assert "grpc" not in {finding.check async for finding in doctor.look(given)}
 
 
 async def test_a_port_that_nobody_listens_on_is_an_outage(qdrant: QdrantServer) -> None:

@@ -1,11 +1,12 @@
 """The vector index: the server's version, the collection, and what it was made with."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from qdrant_client import models
 
-from syncline_contracts.errors import IndexLocked
+from syncline_contracts.errors import IndexLocked, SynclineError
 from syncline_store.embedding.build import build_embedder
 from syncline_store.index.client import Client
 from syncline_store.index.collection import INDEXED, described, model_of
@@ -17,6 +18,8 @@ from syncline_sync_worker.doctor.version import parsed
 
 FLOOR = (1, 19)
 """Before, a replay of the log could bring back points that were deleted by a filter."""
+PORT_WITHIN = 5.0
+"""Seconds that the gRPC port is given to answer: less than the whole part has, so that what is silent is named."""
 
 
 async def look(configuration: Configuration) -> AsyncGenerator[Finding, None]:
@@ -26,18 +29,31 @@ async def look(configuration: Configuration) -> AsyncGenerator[Finding, None]:
         return
     key = configuration.index_api_key
     try:
-        client = await Client.open(configuration.index, None if key is None else key.get_secret_value())
+        client = await Client.open(configuration.index, None if key is None else key.get_secret_value(), configuration.index_grpc_port)
     except IndexLocked:
         yield ok("collection", f"another process holds {configuration.index}, and sees to it")
         return
     try:
         if not client.local:
             yield version_verdict((await client.call(lambda qdrant: qdrant.info())).version)
+            if configuration.index_grpc_port is not None:
+                yield await _look_at_port(client, configuration.index_grpc_port)
         info = await client.call(lambda qdrant: described(qdrant, configuration.collection))
         async for finding in _look_at_collection(configuration, info, local=client.local):
             yield finding
     finally:
         await client.aclose()
+
+
+async def _look_at_port(client: Client, port: int) -> Finding:
+    """Workers read and write points through it: where nothing answers there they stand still, though all else works."""
+    try:
+        async with asyncio.timeout(PORT_WITHIN):
+            version = (await client.in_bulk(lambda qdrant: qdrant.info(), "other")).version
+    except (SynclineError, TimeoutError) as error:
+        remedy = "set index_grpc_port to the server's gRPC port (usually 6334) and let it through, or leave it out: then REST is used"
+        return fail("grpc", f"no Qdrant answers on port {port}: {str(error) or f'nothing within {PORT_WITHIN:g} s'}", remedy)
+    return ok("grpc", f"port {port}, Qdrant {version}")
 
 
 def _is_there(index: str) -> bool:

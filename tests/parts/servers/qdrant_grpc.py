@@ -47,12 +47,25 @@ class Points(stubs.PointsServicer):  # type: ignore[misc]  # generated code has 
             await context.abort(self.fails, "as the test wants it")
 
 
+class Root(stubs.QdrantServicer):  # type: ignore[misc]  # as above
+    """The server itself."""
+
+    def __init__(self, rest: AsyncQdrantClient) -> None:
+        self._rest = rest
+
+    async def HealthCheck(self, request: Any, context: Any) -> Any:  # noqa: N802 - the stub's signature and name
+        """Which version it is."""
+        info = await self._rest.info()
+        return stubs.HealthCheckReply(title=info.title, version=info.version)
+
+
 @asynccontextmanager
 async def grpc_port(url: str) -> AsyncIterator[tuple[int, Points]]:
     """A port that hands on to this server."""
     rest = AsyncQdrantClient(url=url, check_compatibility=False)
     server, points = grpc.aio.server(), Points(rest)
     stubs.add_PointsServicer_to_server(points, server)
+    stubs.add_QdrantServicer_to_server(Root(rest), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
