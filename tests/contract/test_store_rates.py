@@ -6,7 +6,7 @@ import pytest
 
 from syncline_contracts.errors import InvalidDocument, RateLimited
 from syncline_store import Refused, TenantView
-from syncline_store.settings import RateSettings
+from syncline_store.settings import Rate, RateSettings
 from syncline_store.testing import open_test_store
 
 NOTES = ("notes",)
@@ -62,3 +62,20 @@ async def test_searches_have_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(RateLimited, match="2 searches"):
             await acme.search(NOTES)
         assert await store.tenant("other").search(NOTES) == []
+
+
+async def test_a_tenant_may_have_rates_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    rates = RateSettings(writes=1, tenants={"large": Rate(writes=None), "small": Rate(searches=1)})
+    async with open_test_store(indexing="relay", rates=rates) as store:
+        monkeypatch.setattr(time, "time", lambda: now)
+        large, small = store.tenant("large"), store.tenant("small")
+        for number in range(5):
+            await large.put(NOTES, f"n{number}", {})
+        await small.search(NOTES)
+        with pytest.raises(RateLimited, match="1 searches"):
+            await small.search(NOTES)
+        for others in (small, store.tenant("other")):
+            await others.put(NOTES, "n1", {})
+            with pytest.raises(RateLimited, match="1 writes"):
+                await others.put(NOTES, "n2", {})

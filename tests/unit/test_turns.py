@@ -1,7 +1,7 @@
 """How many searches are under way, and what becomes of those that come later."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,8 @@ import pytest
 
 from syncline_contracts.errors import IndexUnavailable, Overloaded
 from syncline_store import Store
+from syncline_store.document import Write
+from syncline_store.engines.protocol import WriteOutcome
 from syncline_store.testing import WordEmbedder, open_test_store
 from syncline_store.turns import Turns
 
@@ -104,3 +106,25 @@ async def test_a_search_whose_part_hangs_ends_at_its_deadline() -> None:
         (hit,) = await acme.search(query="cat", fallback=True)
         assert hit.key == "n1"
         assert store.metrics().searches_under_way == 0
+
+
+async def test_however_many_put_at_once_the_storage_is_given_one_group_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_test_store(indexing="relay") as store:
+        documents = store.parts.engine.documents
+        inner, under_way, most = documents.write, 0, 0
+
+        async def write(writes: Sequence[Write]) -> Sequence[WriteOutcome]:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                assert len(writes) <= store.parts.settings.group_commit.max_items
+                return await inner(writes)
+            finally:
+                under_way -= 1
+
+        monkeypatch.setattr(store._writing.writer._commits, "_write", write)
+        acme = store.tenant("acme")
+        await asyncio.gather(*(acme.put(NOTES, f"n{number}", {}) for number in range(500)))
+        assert most == documents.grouping.at_once
+        assert await acme.count() == 500
