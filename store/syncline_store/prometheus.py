@@ -3,7 +3,7 @@
 Nothing is kept twice: the store counts, and this reads when it is scraped. docs/metrics.md lists them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Protocol
 
@@ -19,9 +19,8 @@ EVERY = A_DECADE // 2
 class HasMetrics(Protocol):
     """A store, or one for scripts."""
 
-    @property
-    def metrics(self) -> Callable[[], StoreMetrics]:
-        """Reads them."""
+    def metrics(self) -> StoreMetrics:
+        """As of now."""
 
 
 class StoreCollector(Collector):
