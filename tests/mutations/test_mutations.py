@@ -82,6 +82,12 @@ def run_mutated(mutation: Mutation, tree: Path) -> Run:
         shutil.rmtree(tree, ignore_errors=True)
 
 
+def run_unpatched(tree: Path) -> Run:
+    """The tests of all patches; those that want servers are left to their own steps."""
+    tests = {test for mutation in MUTATIONS for test in mutation.seen_by if test.startswith(("tests/unit", "tests/scenarios"))}
+    return run_forked(planted(tree), sorted(tests))
+
+
 def run_forked(tree: Path, tests: Sequence[str]) -> Run:
     process = FORKS.Process(target=run_there, args=(tree, tests))
     process.start()
@@ -95,14 +101,18 @@ def run_forked(tree: Path, tests: Sequence[str]) -> Run:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[Run]]]:
-    """Two at a time, only those that were selected."""
+    """Two at a time, the longest first, and only those that were selected. Without a patch: under HERE."""
     chosen = {
         item.callspec.params["mutation"].patch
         for item in request.session.items
         if hasattr(item, "callspec") and "mutation" in item.callspec.params
     }
     with ThreadPoolExecutor(2) as pool:
-        futures = {m.patch: pool.submit(run_mutated, m, tmp_path_factory.mktemp(m.patch.stem)) for m in MUTATIONS if m.patch in chosen}
+        unpatched = any(item.name == test_without_a_patch_they_pass.__name__ for item in request.session.items)
+        first = {HERE: pool.submit(run_unpatched, tmp_path_factory.mktemp("unpatched"))} if unpatched else {}
+        futures = first | {
+            m.patch: pool.submit(run_mutated, m, tmp_path_factory.mktemp(m.patch.stem)) for m in MUTATIONS if m.patch in chosen
+        }
         yield futures
         for future in futures.values():
             future.cancel()
@@ -118,10 +128,9 @@ def test_the_breakage_is_seen(mutation: Mutation, runs: dict[Path, Future[Run]])
 
 
 @pytest.mark.timeout(DEADLINE * 2)
-def test_without_a_patch_they_pass(tmp_path: Path) -> None:
-    """What fails in a patched tree does so because of the patch. Those that want servers are left to their own steps."""
-    tests = {test for mutation in MUTATIONS for test in mutation.seen_by if test.startswith(("tests/unit", "tests/scenarios"))}
-    run = run_forked(planted(tmp_path), sorted(tests))
+def test_without_a_patch_they_pass(runs: dict[Path, Future[Run]]) -> None:
+    """What fails in a patched tree does so because of the patch."""
+    run = runs[HERE].result()
     assert run.code == 0, run.told[-4000:]
 
 
