@@ -152,6 +152,12 @@ def test_there_is_one_watch_at_a_time() -> None:
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
+def test_watch_and_job_run_what_their_names_say() -> None:
+    watch, job = (PODS[name]["containers"][0]["args"] for name in ("syncline-watch", "syncline-reconcile"))
+    assert watch[:2] == ["reconcile", "watch"]
+    assert (job[:2], "--apply" in job) == (["reconcile", "check"], False)
+
+
 def test_drift_fails_the_job_at_once_and_an_eviction_does_not() -> None:
     job = of_kind("CronJob")["syncline-reconcile"]["spec"]["jobTemplate"]["spec"]
     evicted, drifted = job["podFailurePolicy"]["rules"]

@@ -12,7 +12,20 @@ from syncline_contracts.identity import point_id
 from syncline_contracts.revision import NEVER
 from tests.parts.clock import SECOND
 from tests.parts.damage import Damage
-from tests.parts.reconciling import COLLECTION, GRACE, HOUR, N1, N2, N3, THREE, TwoSides, kinds, repair_and_expect_nothing_left, settled
+from tests.parts.reconciling import (
+    COLLECTION,
+    GRACE,
+    HOUR,
+    N1,
+    N2,
+    N3,
+    THREE,
+    TwoSides,
+    Watched,
+    kinds,
+    repair_and_expect_nothing_left,
+    settled,
+)
 
 OVERDUE = GRACE + HOUR
 STRAY = "7d9f1c1e-0000-4000-8000-000000000001"
@@ -110,6 +123,17 @@ async def test_a_stray_that_became_another_documents_point_is_left_alone(sides: 
         await stray(raw, record, document=str(N2.document))
     await sides.reconciler().repair(report)
     assert await there(sides)
+
+
+async def test_a_stray_that_goes_while_it_is_looked_at_again_is_no_drift(sides: TwoSides) -> None:
+    record = await twice(sides)
+    seen = Watched(sides)
+
+    async def become_anothers() -> None:
+        await sides.index._client.call(lambda raw: stray(raw, record, document=str(N2.document)))
+
+    seen.on("index", become_anothers)
+    assert (await sides.reconciler(engine=seen.engine, index=seen.index).check()).findings == ()
 
 
 async def test_a_stray_that_was_written_anew_is_left_alone(sides: TwoSides) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from syncline_contracts.audit import Action
 from syncline_contracts.drift import DriftKind, Verdict
-from syncline_contracts.errors import IndexUnavailable, InvalidInput
+from syncline_contracts.errors import IndexUnavailable, InvalidInput, StorageUnavailable
 from syncline_store.engines.protocol import AuditFilter
 from syncline_sync_worker.alerts import Alert, AlertSettings, Severity
 from syncline_sync_worker.observability.metrics import Metrics
@@ -20,6 +20,7 @@ from syncline_sync_worker.reconcile.watch import Watch
 from tests.parts.consuming import until
 from tests.parts.damage import Damage
 from tests.parts.reconciling import COLLECTION, N1, N2, N3, TwoSides, Watched, note, settled
+from tests.parts.through import Through
 
 
 @pytest.fixture
@@ -31,7 +32,17 @@ async def sides(tmp_path: Path) -> AsyncIterator[TwoSides]:
 class Told:
     """A watch that ends after so many walks, and whom it told what."""
 
-    def __init__(self, sides: TwoSides, walks: int = 1, *, repair: bool = False, deaf: bool = False, **given: Any) -> None:
+    def __init__(
+        self,
+        sides: TwoSides,
+        walks: int = 1,
+        *,
+        repair: bool = False,
+        deaf: bool = False,
+        audit: Any = None,
+        settings: WatchSettings | None = None,
+        **given: Any,
+    ) -> None:
         self.alerts: list[Alert] = []
         self.metrics = Metrics(now=sides.clock.now)
         self._deaf = deaf
@@ -39,10 +50,10 @@ class Told:
         self._walks = walks
         self.watch = Watch(
             sides.reconciler(**given),
-            sides.engine.audit,
+            audit or sides.engine.audit,
             clock=sides.clock,
             scope=Scope(),
-            settings=WatchSettings(interval=0, sample=0, repair=repair),
+            settings=settings or WatchSettings(interval=0, sample=0, repair=repair),
             alerts=AlertSettings(),
             send=self._send,
             metrics=self.metrics,
@@ -165,6 +176,49 @@ async def test_a_stop_gives_up_the_walk_under_way(sides: TwoSides) -> None:
     async with asyncio.timeout(10):
         await watched.watch.run(watched.stop)
     assert watched.alerts == []
+
+
+async def test_a_watch_that_has_never_told_says_for_how_long(sides: TwoSides) -> None:
+    watched = Told(sides)
+    watched.stop.set()
+    await watched.watch.run(watched.stop)
+    sides.time.forward(30)
+    assert watched.value("syncline_reconcile_age_seconds") == pytest.approx(30)
+
+
+async def test_it_samples_and_keeps_to_its_rate_and_rests(sides: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    await in_step(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).corrupt(N1)
+    slept: list[float] = []
+    rested: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def rest(stop: asyncio.Event, seconds: float) -> None:
+        rested.append(seconds)
+        stop.set()
+
+    monkeypatch.setattr("syncline_sync_worker.reconcile.watch.wait_for", rest)
+    watched = Told(sides, settings=WatchSettings(interval=77, sample=1.0, rate=0.1), sleep=sleep)
+    await watched.run()
+    assert watched.value("syncline_reconcile_drift", kind=DriftKind.CORRUPT) == 1
+    assert max(slept) > 5, "three documents at one in ten seconds"
+    assert rested == [77]
+
+
+async def test_a_storage_that_keeps_no_report_ends_nothing_and_drift_is_told(sides: TwoSides) -> None:
+    await in_step(sides)
+    await lost(sides, N1)
+
+    async def refuse(_records: Any) -> None:
+        raise StorageUnavailable("no node answers")
+
+    watched = Told(sides, walks=2, audit=Through(sides.engine.audit, record=refuse))
+    await watched.run()
+    assert [alert.severity for alert in watched.alerts] == [Severity.WARNING]
+    assert watched.value("syncline_reconcile_drift", kind=DriftKind.MISSING) == 1
 
 
 # ------------------------------------------------------------------ reports
