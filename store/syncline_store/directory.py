@@ -31,6 +31,7 @@ class Directory:
         self._namespaces = namespaces
         self._known: dict[tuple[str, Namespace], NamespaceSettings] = {}
         self._below: dict[tuple[str, Namespace], _Below] = {}
+        self._absent: dict[tuple[str, Namespace], float] = {}
 
     async def ensure(self, tenant: str, namespace: Namespace, wanted: NamespaceSettings = DEFAULT) -> NamespaceSettings:
         """The settings of the namespace, which is in the directory from now on. Raises StorageUnavailable."""
@@ -38,7 +39,7 @@ class Directory:
         if known is not None:
             return known
         found = await self._namespaces.ensure(tenant, namespace, wanted)
-        if found.filterable is not None:
+        if found.filterable is not None or found.hybrid is not None:
             self._below.clear()
         return self._remember(tenant, namespace, found)
 
@@ -53,7 +54,7 @@ class Directory:
         Raises InvalidFilter: the index does not have the field in some documents, and would take it for absent there.
         """
         for namespace, settings in await self._declarations(tenant, prefix):
-            path = undeclared(condition, settings.kept or ())
+            path = None if settings.kept is None else undeclared(condition, settings.kept)
             if path is not None:
                 kept = ", ".join(settings.kept or ()) or "none"
                 raise InvalidFilter(
@@ -61,6 +62,23 @@ class Directory:
                     f"is not filterable in the namespace {namespace} (declared there: {kept}): filter by these, search elsewhere, "
                     "or use list(filter=...), which filters by any field",
                 )
+
+    async def is_hybrid(self, tenant: str, namespace: Namespace) -> bool:
+        """Whether exactly this namespace asks for hybrid searches. One that is not there is looked for again after a while."""
+        whose = (tenant, namespace)
+        now = time.monotonic()
+        if whose not in self._known and now - self._absent.get(whose, -FRESH) < FRESH:
+            return False
+        settings = await self.settings(*whose)
+        if whose not in self._known:
+            self._absent[whose] = now
+            if len(self._absent) > PREFIXES_AT_MOST:
+                del self._absent[next(iter(self._absent))]
+        return settings.hybrid is not None
+
+    async def languages(self, tenant: str, prefix: Namespace) -> set[str]:
+        """Those of the hybrid namespaces at and below the prefix."""
+        return {settings.hybrid for _, settings in await self._declarations(tenant, prefix) if settings.hybrid is not None}
 
     async def _declarations(self, tenant: str, prefix: Namespace) -> Sequence[tuple[Namespace, NamespaceSettings]]:
         now = time.monotonic()

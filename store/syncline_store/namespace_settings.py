@@ -8,24 +8,34 @@ from syncline_store.engines.protocol import NamespaceSettings
 from syncline_store.filters.declared import Declared, FieldType
 from syncline_store.filters.fields import filter_path
 from syncline_store.limits import checked_paths
+from syncline_store.sparse import languages
 
 MOST_BUCKETS = 65_536
 MOST_FILTERABLE = 64
 """Declared fields of one namespace."""
 
 
-def wanted_settings(fields: Sequence[str], filterable: Mapping[str, str | None] | Sequence[str] | None, buckets: int) -> NamespaceSettings:
+def wanted_settings(
+    fields: Sequence[str],
+    filterable: Mapping[str, str | None] | Sequence[str] | None,
+    buckets: int,
+    hybrid: str | None = None,
+) -> NamespaceSettings:
     """What the app asks for. Raises InvalidDocument that names the argument and the remedy."""
     if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= MOST_BUCKETS:
         raise InvalidDocument("buckets", f"must be 1 to {MOST_BUCKETS:,}")
-    return NamespaceSettings(buckets, checked_paths("fields", fields), None if filterable is None else _declared(filterable))
+    if hybrid is not None and hybrid not in languages():
+        raise InvalidDocument("hybrid", f"{hybrid!r} is no language: there are {', '.join(languages())}")
+    declared = None if filterable is None else _declared(filterable)
+    return NamespaceSettings(buckets, checked_paths("fields", fields), declared, hybrid)
 
 
 def encoded(settings: NamespaceSettings) -> str:
-    """What is indexed, as JSON: the list of paths that are embedded, or an object where filterable fields are declared too."""
-    if settings.filterable is None:
-        return json.dumps(settings.fields)
-    return json.dumps({"fields": settings.fields, "filterable": dict(settings.filterable)})
+    """What is indexed, as JSON: the list of paths that are embedded, or an object where more is declared than these."""
+    filterable = None if settings.filterable is None else dict(settings.filterable)
+    more = {"filterable": filterable, "hybrid": settings.hybrid}
+    given = {name: value for name, value in more.items() if value is not None}
+    return json.dumps({"fields": settings.fields, **given} if given else settings.fields)
 
 
 def decoded(buckets: int, text: str) -> NamespaceSettings:
@@ -33,8 +43,9 @@ def decoded(buckets: int, text: str) -> NamespaceSettings:
     found = json.loads(text)
     if isinstance(found, list):
         return NamespaceSettings(buckets, tuple(found))
-    declared = tuple((path, None if kind is None else FieldType(kind)) for path, kind in found["filterable"].items())
-    return NamespaceSettings(buckets, tuple(found["fields"]), declared)
+    given = found.get("filterable")
+    declared = None if given is None else tuple((path, None if kind is None else FieldType(kind)) for path, kind in given.items())
+    return NamespaceSettings(buckets, tuple(found["fields"]), declared, found.get("hybrid"))
 
 
 def _declared(given: Mapping[str, str | None] | Sequence[str]) -> Declared:

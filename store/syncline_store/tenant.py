@@ -33,6 +33,7 @@ from syncline_store.namespace_settings import wanted_settings
 from syncline_store.parts import Parts
 from syncline_store.rates import SEARCHES, WRITES
 from syncline_store.refreshing import due, refreshed
+from syncline_store.search.asked import Asked
 from syncline_store.tenant_writing import TenantWriting
 from syncline_store.together import together
 from syncline_store.tracing import span
@@ -168,6 +169,7 @@ class TenantView:
         fields: Sequence[str] = ("$",),
         filterable: Mapping[str, str | None] | Sequence[str] | None = None,
         buckets: int = 8,
+        hybrid: str | None = None,
     ) -> NamespaceSettings:
         """Fix a namespace's settings before its first write; the settings that it has, which are another's if that one came first.
 
@@ -176,9 +178,15 @@ class TenantView:
         below it; with types (``{"price": "float", "tags": "keyword", "open": "bool", "author": None}``) a server keeps an index of
         them. Without it every scalar can be filtered by, within limits (docs/indexing.md).
 
-        Settings never change: that others were wanted is logged. Raises InvalidDocument, StorageUnavailable.
+        `hybrid`: a language (``"english"``, or ``"plain"`` for words as they are) whose words searches look for beside the meaning.
+
+        Settings never change: that others were wanted is logged. Raises InvalidDocument, StorageUnavailable, and for `hybrid`, where this
+        process indexes or a server does, IndexMismatch (the collection takes no sparse vectors) and IndexUnavailable.
         """
-        wanted = wanted_settings(fields, filterable, buckets)
+        wanted = wanted_settings(fields, filterable, buckets, hybrid)
+        settings = self._parts.settings
+        if wanted.hybrid is not None and (settings.inline or not settings.local_index):  # no lock on another process's folder
+            await (await self._parts.index()).take_words()
         return await self._writing.writer.configure(self.tenant, checked_namespace(namespace, self._limits), wanted)
 
     @measured
@@ -269,29 +277,37 @@ class TenantView:
         limit: int = 10,
         offset: int = 0,
         threshold: float | None = None,
+        mode: str | None = None,
+        min_revision: Mapping[Ref | tuple[Prefix, str], int] | None = None,
         fallback: bool = False,
     ) -> "Sequence[Hit]":
         """Documents at and below a prefix, nearest to the query first, as the source holds them now.
 
         With neither query nor vector: those that satisfy the filter, in no particular order. `threshold` is the least score
-        (cosine, 1 is equal). With `fallback`, while index or embedder are out: those that satisfy the filter, whatever the query, read
-        from the source in (namespace, key) order, without scores.
+        (cosine, 1 is equal). `mode`: "hybrid" looks for the query's words beside its meaning, "dense" for its meaning alone; without it the
+        search is hybrid where the prefix is a hybrid namespace (docs/indexing.md). `min_revision`: what puts gave, for each document its
+        revision: the search waits, `search_deadline` at most, until the index holds them.
+
+        With `fallback`, while index or embedder are out: those that satisfy the filter, whatever the query, read from the source in
+        (namespace, key) order, without scores.
 
         Raises InvalidQuery, InvalidFilter, InvalidDocument (the prefix), RateLimited, Overloaded (too many searches are under way in this
-        process), IndexUnavailable (also when `search_deadline` is over), EmbedderUnavailable, StorageUnavailable.
+        process), IndexUnavailable (also when `search_deadline` is over), IndexMismatch (hybrid, of a collection without sparse vectors),
+        NotYetIndexed (`min_revision`), EmbedderUnavailable, StorageUnavailable.
         """
         below = checked_prefix(prefix, self._limits)
         self._writing.rates.take(self.tenant, SEARCHES)
-        asked = {"query": query, "vector": vector, "filter": filter, "limit": limit, "offset": offset, "threshold": threshold}
+        awaited = {self._own(ref): revision for ref, revision in (min_revision or {}).items()}
+        asked = Asked(query, vector, filter, limit, offset, threshold, mode)
         with self._span("syncline.search"):
             async with self._turns as deadline:
                 try:
-                    return await self._nearest(below, deadline, asked)
+                    return await self._nearest(below, deadline, asked, awaited)
                 except (IndexUnavailable, EmbedderUnavailable):
                     if not fallback:
                         raise
                     rows = self._listing(below, None).rows()
-                    return await self._search().scan(rows, self.tenant, below, filter=filter, limit=limit, offset=offset)
+                    return await self._search().scan(rows, self.tenant, below, asked)
 
     @measured
     async def wait_until_indexed(self, ref: Ref | tuple[Prefix, str], revision: int, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a word of the public face
@@ -353,11 +369,13 @@ class TenantView:
     def _span(self, name: str) -> AbstractContextManager[None]:
         return span(name, tenant=self.tenant)
 
-    async def _nearest(self, below: Namespace, deadline: float, asked: Mapping[str, Any]) -> "Sequence[Hit]":
+    async def _nearest(self, below: Namespace, deadline: float, asked: Asked, awaited: Mapping[Ref, int]) -> "Sequence[Hit]":
         try:
             async with asyncio.timeout_at(deadline):
                 await self._open_index()
-                return await self._search().search(self.tenant, below, **asked)
+                if awaited:
+                    await self._search().wait_until_all_indexed(awaited, deadline)
+                return await self._search().search(self.tenant, below, asked)
         except TimeoutError as error:
             within = self._parts.settings.search_deadline
             raise IndexUnavailable(f"a search did not end within search_deadline ({within:g} s): look at index and embedder") from error

@@ -6,6 +6,7 @@ import pytest
 
 from syncline_contracts.errors import InvalidFilter, InvalidInput, InvalidQuery
 from syncline_store.filters.fields import LONGEST
+from syncline_store.search.asked import Asked
 from syncline_store.search.question import Question, asked
 from syncline_store.testing import WordEmbedder
 
@@ -13,8 +14,7 @@ EMBEDDER = WordEmbedder(4)
 
 
 async def ask(**given: Any) -> Question:
-    nothing = {"query": None, "vector": None, "filter": None, "limit": 10, "offset": 0, "threshold": None}
-    return await asked(EMBEDDER, "acme", ("notes",), **{**nothing, **given})
+    return await asked(EMBEDDER, "acme", ("notes",), Asked(**given))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,10 @@ async def ask(**given: Any) -> Question:
         ({"vector": [math.nan, 0, 0, 0]}, "vector"),
         ({"vector": [0, 0, 0, 0]}, "vector"),
         ({"threshold": 0.5}, "threshold"),
+        ({"query": "a", "mode": "sparse"}, "mode"),
+        ({"vector": [1, 0, 0, 0], "mode": "hybrid"}, "mode"),
+        ({"mode": "hybrid"}, "mode"),
+        ({"query": "a", "mode": "hybrid", "threshold": 0.5}, "threshold"),
         ({"limit": 0}, "limit"),
         ({"limit": 1_001}, "limit"),
         ({"offset": -1}, "offset"),

@@ -133,12 +133,14 @@ class NamespaceSettings:
     """What is fixed at a namespace's first write: its `buckets`, and how its documents are indexed.
 
     `fields` are the paths into the value that are embedded (``"text"``, ``"author.name"``, ``"$"`` for the whole value; none: nothing
-    is). `filterable` are the fields that searches may filter by, with their types; None: every scalar within the limits.
+    is). `filterable` are the fields that searches may filter by, with their types; None: every scalar within the limits. `hybrid` is the
+    language whose words are searched for beside the meaning (decision 0018); None: the meaning alone.
     """
 
     buckets: int = 8
     fields: tuple[str, ...] = ("$",)
     filterable: Declared | None = None
+    hybrid: str | None = None
 
     @property
     def kept(self) -> tuple[str, ...] | None:
@@ -267,7 +269,7 @@ class Namespaces(Protocol):
         """Namespaces at and below a prefix, in order."""
 
     async def declarations(self, tenant: str, prefix: Namespace) -> Sequence[tuple[Namespace, NamespaceSettings]]:
-        """Of the namespaces at and below a prefix that declare filterable fields one for each different settings, in no order."""
+        """Of the namespaces at and below a prefix that declare fields or are hybrid one for each different settings, in no order."""
 
 
 class Outbox(Protocol):

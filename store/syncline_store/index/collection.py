@@ -7,7 +7,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from syncline_contracts.errors import ConfigurationError, IndexMismatch
-from syncline_store.index.points import VECTOR, Field
+from syncline_store.index.points import SPARSE, VECTOR, Field
 
 _MODEL = "syncline_model"
 _ABSENT = 404
@@ -87,6 +87,15 @@ def size_of(info: models.CollectionInfo) -> int | None:
     return None if params is None else params.size
 
 
+def refuse_without_words(info: models.CollectionInfo | None, collection: str) -> None:
+    """Pass a collection that takes sparse vectors, as those do that are made today. Raises IndexMismatch."""
+    if info is not None and SPARSE not in (info.config.params.sparse_vectors or {}):
+        raise IndexMismatch(
+            f"the collection {collection!r} was made before hybrid namespaces, it takes no sparse vectors: build another one with another "
+            "`collection` in the settings, or beside it for another model (syncline reindex, docs/operations/reindex.md)"
+        )
+
+
 async def described(qdrant: AsyncQdrantClient, name: str) -> models.CollectionInfo | None:
     """The collection behind the alias as it is, None where there is none. Raises the client's errors."""
     try:
@@ -115,6 +124,7 @@ async def _make(qdrant: AsyncQdrantClient, collection: str, model: str, dimensio
             await qdrant.create_collection(
                 collection,
                 vectors_config={VECTOR: models.VectorParams(size=dimensions, distance=models.Distance.COSINE)},
+                sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
                 metadata={_MODEL: model},
             )
         except UnexpectedResponse as error:

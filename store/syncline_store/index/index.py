@@ -16,15 +16,16 @@ from syncline_store.index import stamp
 from syncline_store.index.alias import Built, built, turn
 from syncline_store.index.changes import Refresh, Removal, Stray, Upsert
 from syncline_store.index.client import Client
-from syncline_store.index.collection import ensure, ensure_beside, target
+from syncline_store.index.collection import described, ensure, ensure_beside, refuse_without_words, target
 from syncline_store.index.declared import DeclaredFields
 from syncline_store.index.local import LocalPoints
 from syncline_store.index.points import VECTOR, Field, Mark, PointState
 from syncline_store.index.remote import RemotePoints
 from syncline_store.index.request import match, of_strays, within
 from syncline_store.index.scan import IndexPoints, scan
-from syncline_store.index.search import by_filter, nearest
+from syncline_store.index.search import by_filter, fused, nearest
 from syncline_store.index.state import Found
+from syncline_store.sparse import Sparse
 
 
 class Index:
@@ -40,6 +41,7 @@ class Index:
         self.model = model
         self.dimensions = dimensions
         self._declared = DeclaredFields(client, collection)
+        self._takes_words = False  # nobody takes a sparse vector's name from a collection, so True stays so
         self._writes = (LocalPoints if client.local else RemotePoints)(client, collection)
 
     @staticmethod
@@ -133,6 +135,12 @@ class Index:
         """See that a server has the payload indexes of these filterable fields, as far as they have a type. Idempotent."""
         await self._declared.make(fields)
 
+    async def take_words(self) -> None:
+        """See that the collection takes sparse vectors, as a hybrid namespace needs it to. Idempotent. Raises IndexMismatch."""
+        if not self._takes_words:
+            refuse_without_words(await self._client.call(lambda qdrant: described(qdrant, self._collection)), self._collection)
+            self._takes_words = True
+
     async def remove(self, removals: Sequence[Removal]) -> None:
         """Delete passages, never a head."""
         if removals:
@@ -167,6 +175,10 @@ class Index:
     ) -> list[Found]:
         """The passages nearest to a vector among those that match, best first. Raises InvalidFilter."""
         return await nearest(self._client, self._collection, vector, where, limit=limit, offset=offset, threshold=threshold)
+
+    async def hybrid(self, vector: npt.NDArray[np.float32], words: Sparse, where: models.Filter, limit: int) -> list[Found]:
+        """The passages that match, by their rank among the nearest and among those with the words (RRF). Raises InvalidFilter."""
+        return await fused(self._client, self._collection, vector, words, where, limit=limit)
 
     async def filtered(self, where: models.Filter, after: str | None, limit: int) -> Page[Found]:
         """The heads that match, in the order of their ids; scores are 0. Raises InvalidFilter."""

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from syncline_store.sparse import Sparse
+
 VECTOR = "dense"
 """The vector's name in the collection."""
+SPARSE = "words"
+"""The sparse vector's name, of hybrid namespaces' passages."""
 
 
 class Mark(StrEnum):
@@ -74,3 +78,4 @@ class Point:
     document: uuid.UUID
     vector: Any
     payload: dict[str, Any]
+    sparse: Sparse | None = None

@@ -10,12 +10,15 @@ from qdrant_client import AsyncQdrantClient, models
 from syncline_contracts.errors import DocumentRefused, InvalidFilter
 from syncline_store.engines.protocol import Page
 from syncline_store.index.client import Client
-from syncline_store.index.points import VECTOR, Field
+from syncline_store.index.points import SPARSE, VECTOR, Field
 from syncline_store.index.request import match
 from syncline_store.index.state import REF, STATE, Found, ref, span, state
+from syncline_store.sparse import Sparse
 
 T = TypeVar("T")
 _FOUND = [*STATE, *REF, Field.SPAN]
+DEPTH = 100
+"""Passages of each side that are ranked at the least, so that the first page's order is that of a longer one."""
 
 
 async def nearest(
@@ -43,6 +46,29 @@ async def nearest(
         )
 
     answer = await _ask(client.call(ask, "nearest"))
+    return _found([(point.payload or {}, point.score) for point in answer.points])
+
+
+async def fused(
+    client: Client, collection: str, vector: npt.NDArray[np.float32], words: Sparse, where: models.Filter, *, limit: int
+) -> list[Found]:
+    """By reciprocal rank fusion, best first. The filter, and the tenant with it, is each side's own: Qdrant ranks before it fuses."""
+    depth = max(limit, DEPTH)
+    sparse = models.SparseVector(indices=list(words.indices), values=list(words.values))
+
+    async def ask(qdrant: AsyncQdrantClient) -> models.QueryResponse:
+        return await qdrant.query_points(
+            collection,
+            prefetch=[
+                models.Prefetch(query=vector.tolist(), using=VECTOR, filter=where, limit=depth),
+                models.Prefetch(query=sparse, using=SPARSE, filter=where, limit=depth),
+            ],
+            query=models.FusionQuery(fusion=models.Fusion.RRF),
+            limit=limit,
+            with_payload=list(_FOUND),
+        )
+
+    answer = await _ask(client.call(ask, "hybrid"))
     return _found([(point.payload or {}, point.score) for point in answer.points])
 
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from syncline_contracts.errors import DocumentRefused
+from syncline_contracts.errors import DocumentRefused, IndexMismatch
 from syncline_contracts.identity import Namespace
 from syncline_store.document import Row
 from syncline_store.engines.protocol import Namespaces, NamespaceSettings
@@ -40,7 +40,7 @@ class Reader:
             return [self._content(row, settings) for row, settings in asked]
         return await asyncio.to_thread(lambda: [self._content(row, settings) for row, settings in asked])
 
-    async def _settings_of(self, row: Row) -> NamespaceSettings:
+    async def _settings_of(self, row: Row) -> NamespaceSettings | DocumentRefused:
         whose = (row.ref.tenant, row.ref.namespace)
         if whose in self._known:
             self._known.move_to_end(whose)
@@ -50,18 +50,24 @@ class Reader:
             return NamespaceSettings()
         if settings.filterable and self._index is not None:
             await self._index.declare(settings.filterable)
+        if settings.hybrid is not None and self._index is not None:
+            try:
+                await self._index.take_words()
+            except IndexMismatch as error:  # its namespace's documents alone: others have no words
+                return DocumentRefused(str(error))
         self._known[whose] = settings
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         return settings
 
-    def _content(self, row: Row, settings: NamespaceSettings) -> Content | DocumentRefused:
+    def _content(self, row: Row, settings: NamespaceSettings | DocumentRefused) -> Content | DocumentRefused:
+        if isinstance(settings, DocumentRefused):
+            return settings
         try:
             value = json.loads(row.value or "{}")
             texts = texts_of(value, row.index_spec, settings.fields)
-            return Content(
-                self._splitter.split_all(texts), self._splitter.text_hash(BETWEEN.join(texts)), filterable(value, only=settings.kept)
-            )
+            text_hash = self._splitter.text_hash(BETWEEN.join(texts), settings.hybrid)
+            return Content(self._splitter.split_all(texts), text_hash, filterable(value, only=settings.kept), settings.hybrid)
         except DocumentRefused as error:
             return error
         except (ValueError, RecursionError) as error:  # half a surrogate pair is a ValueError, too

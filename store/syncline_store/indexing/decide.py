@@ -63,6 +63,8 @@ class Content:
     passages: Sequence[Passage]
     text_hash: str
     fields: Mapping[str, Any]
+    hybrid: str | None = None
+    """The language of the passages' sparse vectors; None: they have none."""
 
     @property
     def points(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from semantic_text_splitter import TextSplitter
 
 from syncline_store.embedding.protocol import Embedder
+from syncline_store.sparse import SCHEME
 
 CHARACTERS = 4
 """Characters of a token, on the average of English (3.8 measured with WordLlama's tokenizer). Counting tokens takes 300 times as long."""
@@ -51,9 +52,13 @@ class Splitter:
             begin += len(text) + 1
         return passages
 
-    def text_hash(self, text: str) -> str:
-        """Hex. Says which text was embedded, by which model, cut in which way: where it is the same, so are the vectors."""
-        return hashlib.blake2b((self._way + text).encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).hexdigest()
+    def text_hash(self, text: str, hybrid: str | None = None) -> str:
+        """Hex. Says which text was embedded, by which model, cut in which way: where it is the same, so are the vectors.
+
+        `hybrid`: the language of its words, where they have vectors too.
+        """
+        way = self._way if hybrid is None else f"{self._way}{hybrid} {SCHEME}\0"
+        return hashlib.blake2b((way + text).encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).hexdigest()
 
     def _short(self, text: str) -> bool:
         """Surely one passage: no token is shorter than a byte."""

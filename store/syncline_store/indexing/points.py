@@ -8,6 +8,7 @@ from syncline_store.document import NO_CONTENT, Row
 from syncline_store.embedding.protocol import Vectors
 from syncline_store.index.points import Field, Mark, Point
 from syncline_store.indexing.decide import Content
+from syncline_store.sparse import Sparse, of_passage
 
 
 def living(ref: Ref, row: Row, content: Content, vectors: Vectors, *, model: str, segment: int) -> list[Point]:
@@ -22,7 +23,9 @@ def living(ref: Ref, row: Row, content: Content, vectors: Vectors, *, model: str
     if not content.passages:
         return [_point(ref, 0, None, common)]
     return [
-        _point(ref, number, vectors[number], {**common, Field.SPAN.value: [passage.start, passage.end]})
+        _point(
+            ref, number, vectors[number], {**common, Field.SPAN.value: [passage.start, passage.end]}, _words(passage.text, content.hybrid)
+        )
         for number, passage in enumerate(content.passages)
     ]
 
@@ -65,5 +68,9 @@ def _whose(ref: Ref, segment: int) -> dict[str, Any]:
     }
 
 
-def _point(ref: Ref, passage: int, vector: Any, payload: dict[str, Any]) -> Point:
-    return Point(point_id(ref.document, passage), ref.document, vector, {**payload, Field.PASSAGE.value: passage})
+def _words(text: str, language: str | None) -> Sparse | None:
+    return None if language is None else of_passage(text, language)
+
+
+def _point(ref: Ref, passage: int, vector: Any, payload: dict[str, Any], sparse: Sparse | None = None) -> Point:
+    return Point(point_id(ref.document, passage), ref.document, vector, {**payload, Field.PASSAGE.value: passage}, sparse)

@@ -16,6 +16,7 @@ from syncline_store.engines.protocol import Documents
 from syncline_store.filters import match
 from syncline_store.index.state import Found
 from syncline_store.indexing.text import BETWEEN, texts_of
+from syncline_store.search.asked import Score
 from syncline_store.search.question import Question
 
 
@@ -57,7 +58,9 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document that a search found, as the source holds it now. `score` is the best passage's (cosine), None without a query.
+    """A document that a search found, as the source holds it now. `score` is the best passage's, None without a query.
+
+    `scored_by` says what the score is: "cosine", or "rrf" where the search was hybrid (its order alone, never to be held against others).
 
     `passage` is the text that matched best, `span` where it stands in the document's embedded text: (start, end) in characters.
     `indexed_revision` is what the index knew; where `revision` is later, the score is the older text's, and both are None. It is None
@@ -69,6 +72,7 @@ class Hit:
     indexed_revision: int | None
     passage: str | None
     span: tuple[int, int] | None
+    scored_by: Score | None = None
 
     @property
     def namespace(self) -> tuple[str, ...]:
@@ -111,11 +115,13 @@ class Hydration:
             return Dropped(point, lost or Reason.GONE)
         document = Document.of(row)
         if row.revision == point.state.revision:
-            return Hit(document, _score(point, question), row.revision, await self._passage(row, document, point), point.span)
+            return Hit(
+                document, _score(point, question), row.revision, await self._passage(row, document, point), point.span, question.score
+            )
         settings = await self._directory.settings(row.ref.tenant, row.ref.namespace)
         if not match(question.condition, document.value, settings.kept):
             return Dropped(point, Reason.CHANGED)
-        return Hit(document, _score(point, question), point.state.revision, None, None)
+        return Hit(document, _score(point, question), point.state.revision, None, None, question.score)
 
     async def _passage(self, row: Row, document: Document, point: Found) -> str | None:
         if point.span is None:

@@ -1,8 +1,7 @@
 """A search's arguments, checked, and what they are to the index."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,8 @@ from syncline_store.filters import Condition, parse
 from syncline_store.filters.qdrant import to_qdrant
 from syncline_store.index.points import Field, Mark
 from syncline_store.limits import checked_limit, checked_offset
+from syncline_store.search.asked import Asked, Mode, Score
+from syncline_store.sparse import Sparse, of_query
 
 MOST_HITS = 1_000
 FARTHEST = 10_000
@@ -34,6 +35,15 @@ class Question:
     limit: int
     offset: int
     threshold: float | None
+    words: Sparse | None = None
+    """With them the search is hybrid."""
+
+    @property
+    def score(self) -> Score | None:
+        """What its hits' scores are."""
+        if self.vector is None:
+            return None
+        return Score.COSINE if self.words is None else Score.RRF
 
     @property
     def wanted(self) -> int:
@@ -54,35 +64,50 @@ class Question:
         return models.Filter(must=must)
 
 
-async def asked(
-    embedder: Embedder,
-    tenant: str,
-    prefix: Namespace,
-    *,
-    query: str | None,
-    vector: Sequence[float] | None,
-    filter: Mapping[str, Any] | None,  # noqa: A002 - the word of the public face
-    limit: int,
-    offset: int,
-    threshold: float | None,
-) -> Question:
-    """Check everything before anything is asked. Raises InvalidQuery, InvalidFilter, EmbedderUnavailable."""
-    if query is not None and vector is not None:
-        raise InvalidQuery("query", "give a query or a vector, not both")
-    if threshold is not None and query is None and vector is None:
+def checked(given: Asked) -> Condition | None:
+    """Everything that can be checked without embedder, index and storage; the filter, parsed. Raises InvalidQuery, InvalidFilter."""
+    if given.query is not None:
+        if given.vector is not None:
+            raise InvalidQuery("query", "give a query or a vector, not both")
+        _check_text(given.query)
+    if given.threshold is not None and given.query is None and given.vector is None:
         raise InvalidQuery("threshold", "needs a query or a vector: without them there are no scores")
-    condition = parse(filter)
-    checked_limit(limit, MOST_HITS)
-    checked_offset(offset, FARTHEST)
-    point = await _embedded(embedder, query) if query is not None else None if vector is None else _vector(vector, embedder.dimensions)
-    return Question(tenant, prefix, point, condition, limit, offset, threshold)
+    if given.mode is not None and given.mode not in [*Mode]:
+        raise InvalidQuery("mode", f"{given.mode!r} is none: there are {', '.join(map(repr, map(str, Mode)))}")
+    if given.mode == Mode.HYBRID:
+        if given.query is None:
+            raise InvalidQuery("mode", "a hybrid search needs a query: a vector has no words")
+        refuse_threshold(given)
+    checked_limit(given.limit, MOST_HITS)
+    checked_offset(given.offset, FARTHEST)
+    return parse(given.filter)
 
 
-async def _embedded(embedder: Embedder, query: str) -> npt.NDArray[np.float32]:
+def refuse_threshold(given: Asked) -> None:
+    """Pass a hybrid search without a threshold. Raises InvalidQuery."""
+    if given.threshold is not None:
+        raise InvalidQuery("threshold", "a hybrid search's scores are ranks, no cosines: leave it out, or give mode='dense'")
+
+
+async def asked(embedder: Embedder, tenant: str, prefix: Namespace, given: Asked, languages: Collection[str] = ()) -> Question:
+    """All checked, the query embedded; hybrid where `languages` are given. Raises InvalidQuery, InvalidFilter, EmbedderUnavailable."""
+    condition = checked(given)
+    if given.query is not None:
+        vector: npt.NDArray[np.float32] | None = await _embedded(embedder, given.query)
+    else:
+        vector = None if given.vector is None else _vector(given.vector, embedder.dimensions)
+    words = None if given.query is None else of_query(given.query, languages)
+    return Question(tenant, prefix, vector, condition, given.limit, given.offset, given.threshold, words)
+
+
+def _check_text(query: str) -> None:
     if not isinstance(query, str) or not query.strip():
         raise InvalidQuery("query", "must be a text; to search by filter alone leave it out")
     if len(query) > LONGEST_QUERY:
         raise InvalidQuery("query", f"has {len(query):,} characters, {LONGEST_QUERY:,} at most")
+
+
+async def _embedded(embedder: Embedder, query: str) -> npt.NDArray[np.float32]:
     try:
         return await embedder.embed_query(query)
     except DocumentRefused as error:

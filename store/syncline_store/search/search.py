@@ -4,26 +4,31 @@ Whatever is found and cannot be given (a second passage, a deleted document) lea
 has seen, until the page is full or nothing is left.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
 from qdrant_client import models
 
+from syncline_contracts.errors import InvalidQuery
 from syncline_contracts.identity import Namespace, Ref, point_id
 from syncline_store.directory import Directory
 from syncline_store.document import Row
 from syncline_store.embedding.cached import CachedEmbedder
-from syncline_store.filters import parse
 from syncline_store.index.index import Index
 from syncline_store.index.points import Field
 from syncline_store.index.state import Found
-from syncline_store.limits import checked_limit, checked_offset
 from syncline_store.parts import Parts
-from syncline_store.search.freshness import wait_until_indexed
+from syncline_store.search.asked import Asked, Mode
+from syncline_store.search.freshness import wait_until_all_indexed, wait_until_indexed
 from syncline_store.search.hydrate import Dropped, Hit, Hydration, Reason
-from syncline_store.search.question import FARTHEST, MOST_HITS, Question, asked
+from syncline_store.search.question import Question, asked, checked, refuse_threshold
 from syncline_store.search.scanning import scanned
+from syncline_store.sparse import Sparse
 
 Report = Callable[[Sequence[Dropped]], Awaitable[None]]
 """Told of what was found and dropped, after the hits are ready: read-repair."""
@@ -45,60 +50,49 @@ class Search:
         self._hydration = Hydration(parts.engine.documents, directory)
         self._report = report
 
-    async def search(
-        self,
-        tenant: str,
-        prefix: Namespace,
-        *,
-        query: str | None,
-        vector: Sequence[float] | None,
-        filter: Mapping[str, Any] | None,  # noqa: A002 - the word of the public face
-        limit: int,
-        offset: int,
-        threshold: float | None,
-    ) -> list[Hit]:
+    async def search(self, tenant: str, prefix: Namespace, given: Asked) -> list[Hit]:
         """The hits of one page, best first. Raises InvalidQuery, InvalidFilter, and Unavailable of each part."""
-        question = await asked(
-            self.embedder,
-            tenant,
-            prefix,
-            query=query,
-            vector=vector,
-            filter=filter,
-            limit=limit,
-            offset=offset,
-            threshold=threshold,
-        )
+        checked(given)
+        question = await asked(self.embedder, tenant, prefix, given, await self._languages(tenant, prefix, given))
         if question.condition is not None:
             await self._directory.refuse_undeclared(tenant, prefix, question.condition)
         index = await self._parts.index()
+        if question.words is not None:
+            await index.take_words()
         rounds = _Nearest(index, question) if question.vector is not None else _Filtered(index, question)
         hits, dropped = await self._collect(question, rounds)
         if dropped and self._report is not None:
             await self._report(dropped)
         return hits[question.offset :]
 
-    async def scan(
-        self,
-        rows: AsyncIterator[Row],
-        tenant: str,
-        prefix: Namespace,
-        *,
-        filter: Mapping[str, Any] | None,  # noqa: A002 - the word of the public face
-        limit: int,
-        offset: int,
-    ) -> list[Hit]:
+    async def scan(self, rows: AsyncIterator[Row], tenant: str, prefix: Namespace, given: Asked) -> list[Hit]:
         """The same by filter alone, from the living rows below the prefix. Raises InvalidQuery, InvalidFilter, StorageUnavailable."""
-        condition = parse(filter)
-        checked_limit(limit, MOST_HITS)
-        checked_offset(offset, FARTHEST)
+        condition = checked(given)
         if condition is not None:
             await self._directory.refuse_undeclared(tenant, prefix, condition)
-        return await scanned(rows, self._directory, condition, limit=limit, offset=offset)
+        return await scanned(rows, self._directory, condition, limit=given.limit, offset=given.offset)
+
+    async def _languages(self, tenant: str, prefix: Namespace, given: Asked) -> Collection[str]:
+        """Of the words that are searched for; none for a search by meaning alone."""
+        if given.query is None or given.mode == Mode.DENSE:
+            return ()
+        if given.mode is None:
+            if not prefix or not await self._directory.is_hybrid(tenant, prefix):
+                return ()
+            refuse_threshold(given)
+        languages = await self._directory.languages(tenant, prefix)
+        if not languages:
+            raise InvalidQuery("mode", "no namespace at or below the prefix is hybrid: configure(hybrid=...) before its first put")
+        return languages
 
     async def wait_until_indexed(self, ref: Ref, revision: int, timeout: float) -> None:  # noqa: ASYNC109 - a word of the public face
         """Read your writes. Raises NotYetIndexed when `timeout` seconds are over, IndexUnavailable."""
         await wait_until_indexed(await self._parts.index(), ref, revision, timeout)
+
+    async def wait_until_all_indexed(self, wanted: Mapping[Ref, int], deadline: float) -> None:
+        """The same for several documents before a search, which ends at `deadline` (the loop's time); a tenth is left to the search."""
+        index = await self._parts.index()
+        await wait_until_all_indexed(index, wanted, 0.9 * (deadline - asyncio.get_running_loop().time()))
 
     async def _collect(self, question: Question, rounds: "_Nearest | _Filtered") -> tuple[list[Hit], list[Dropped]]:
         """As many of a round's candidates are read as the page needs, the rest only where some had to be dropped."""
@@ -131,13 +125,17 @@ class _Nearest:
         self._question = question
         self._documents: set[UUID] = set()
         self._points: set[str] = set()
+        self._lowest = math.inf
         self.exhausted = False
 
     async def next(self, wanted: int, now: int) -> Round:
         question = self._question
         size = min(LARGEST_ROUND, PASSAGES_A_DOCUMENT * wanted + PASSAGES_A_DOCUMENT)
         assert question.vector is not None  # noqa: S101 - what this class is for
-        found = await self._index.search(question.vector, self._unseen(now), size, threshold=question.threshold)
+        if question.words is None:
+            found = await self._index.search(question.vector, self._unseen(now), size, threshold=question.threshold)
+        else:
+            found = await self._fused(question.vector, question.words, now, size)
         self.exhausted = len(found) < size
         heads = await self._heads(found)
         best: dict[UUID, Found] = {}
@@ -151,6 +149,13 @@ class _Nearest:
                 dropped.append(Dropped(point, Reason.HEADLESS if head is None else Reason.STALE_PASSAGE))
         self._documents |= best.keys()
         return list(best.values()), dropped, len(found)
+
+    async def _fused(self, vector: npt.NDArray[np.float32], words: Sparse, now: int, size: int) -> list[Found]:
+        """Ranks begin anew in each round: what comes later never has a better score than what came before."""
+        found = await self._index.hybrid(vector, words, self._unseen(now), size)
+        found = [replace(point, score=min(point.score, self._lowest)) for point in found]
+        self._lowest = found[-1].score if found else self._lowest
+        return found
 
     def _unseen(self, now: int) -> models.Filter:
         where = self._question.where(now)

@@ -122,14 +122,40 @@ def as_selection(given: Any, *, otherwise: bool) -> Any:
 
 def as_query(given: Any, using: str | None) -> Any:
     """The nearest to a vector; None for no order at all."""
-    if isinstance(given, dict):
+    if isinstance(given, dict) and "fusion" in given:
+        only(given, "fusion")
+        return edge.Fusion.Rrf(2) if given["fusion"] == "rrf" else _unknown_query()
+    if isinstance(given, dict) and "nearest" in given:
         only(given, "nearest")
         given = given["nearest"]
-    if given is None:
-        return None
-    if not isinstance(given, list):
-        raise RefusedError(400, "the stand-in knows queries by one dense vector alone")
-    return edge.Query.Nearest(given, using=using)
+    return None if given is None else edge.Query.Nearest(as_vector(given), using=using)
+
+
+def as_prefetches(given: Any) -> list[edge.Prefetch]:
+    """What is ranked before it is fused."""
+    return [_prefetch(each) for each in (given if isinstance(given, list) else [given] if given else [])]
+
+
+def _prefetch(given: Json) -> edge.Prefetch:
+    only(given, "query", "using", "filter", "limit", "prefetch")
+    return edge.Prefetch(
+        limit=given.get("limit") or 10,
+        query=as_query(given.get("query"), given.get("using")),
+        filter=as_filter(given.get("filter")),
+        prefetches=as_prefetches(given.get("prefetch")),
+    )
+
+
+def as_vector(given: Any) -> Any:
+    """Dense as it is, sparse in the engine's own words."""
+    if isinstance(given, dict):
+        only(given, "indices", "values")
+        return edge.SparseVector(given["indices"], given["values"])
+    return given if isinstance(given, list) else _unknown_query()
+
+
+def _unknown_query() -> Any:
+    raise RefusedError(400, "the stand-in knows vectors, dense and sparse, and reciprocal rank fusion alone")
 
 
 _SCHEMAS: dict[str, Any] = {

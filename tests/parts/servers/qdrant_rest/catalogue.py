@@ -21,7 +21,10 @@ class Catalogue:
         kept = json.loads(self._file.read_text(encoding="utf-8")) if self._file.exists() else {"collections": {}, "aliases": {}}
         self.aliases: dict[str, str] = kept["aliases"]
         self._configs: dict[str, dict[str, Any]] = kept["collections"]
-        self._open = {name: Collection(folder / config["folder"], _vectors(config)) for name, config in self._configs.items()}
+        self._open = {
+            name: Collection(folder / config["folder"], _vectors(config), config["body"].get("sparse_vectors"))
+            for name, config in self._configs.items()
+        }
 
     def _keep(self) -> None:
         part = self._file.with_suffix(".part")
@@ -47,7 +50,7 @@ class Catalogue:
         if name in self:
             raise RefusedError(409, f"Wrong input: Collection `{name}` already exists!")
         config: dict[str, Any] = {"folder": uuid.uuid4().hex, "body": dict(body), "schema": {}}
-        self._open[name] = Collection(self._folder / config["folder"], _vectors(config))
+        self._open[name] = Collection(self._folder / config["folder"], _vectors(config), config["body"].get("sparse_vectors"))
         self._configs[name] = config
         self._keep()
 
@@ -106,7 +109,10 @@ class Catalogue:
             "indexed_vectors_count": figures.indexed_vectors_count,
             "segments_count": figures.segments_count,
             "config": {
-                "params": {"vectors": body.get("vectors"), **{size: body[size] for size in _SIZES if body.get(size) is not None}},
+                "params": {
+                    "vectors": body.get("vectors"),
+                    **{name: body[name] for name in (*_SIZES, "sparse_vectors") if body.get(name) is not None},
+                },
                 "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000, **(body.get("hnsw_config") or {})},
                 "optimizer_config": {
                     "deleted_threshold": 0.2,

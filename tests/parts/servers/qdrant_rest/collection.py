@@ -7,7 +7,18 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from tests.parts.servers.qdrant_rest.asking import Json, RefusedError, as_filter, as_id, as_query, as_schema, as_selection, only
+from tests.parts.servers.qdrant_rest.asking import (
+    Json,
+    RefusedError,
+    as_filter,
+    as_id,
+    as_prefetches,
+    as_query,
+    as_schema,
+    as_selection,
+    as_vector,
+    only,
+)
 
 Operation = tuple[str, Json]
 """A name as in Qdrant's batches, and its body."""
@@ -28,15 +39,20 @@ _MODES = {
 class Collection:
     """`vectors`: name -> {size, distance}; the unnamed vector is called ""."""
 
-    def __init__(self, folder: Path, vectors: Mapping[str, Json]) -> None:
+    def __init__(self, folder: Path, vectors: Mapping[str, Json], sparse: Mapping[str, Json] | None = None) -> None:
         self.folder = folder
         self._sizes = {name: int(given["size"]) for name, given in vectors.items()}
         config = edge.EdgeConfig(
             vectors={
                 name: edge.EdgeVectorParams(size=int(given["size"]), distance=_DISTANCES[given["distance"]])
                 for name, given in vectors.items()
-            }
+            },
+            sparse_vectors={
+                name: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf if given.get("modifier") == "idf" else None)
+                for name, given in (sparse or {}).items()
+            },
         )
+        self._sparse = {*(sparse or {})}
         made = folder.is_dir()
         self._shard = edge.EdgeShard.load(str(folder)) if made else edge.EdgeShard.create(str(folder), config)
         self._updating = asyncio.Lock()
@@ -60,6 +76,8 @@ class Collection:
         for point in body.get("points") or ():
             given = point["vector"]
             for name, vector in (given if isinstance(given, dict) else {"": given}).items():
+                if name in self._sparse and isinstance(vector, dict):
+                    continue
                 if name not in self._sizes:
                     raise RefusedError(400, f"Wrong input: Not existing vector name error: {name}")
                 if len(vector) != self._sizes[name]:
@@ -93,12 +111,13 @@ class Collection:
         return {"points": [_record(each) for each in records], "next_page_offset": following}
 
     async def query(self, body: Json) -> Any:
-        only(body, "query", "using", "filter", "params", "limit", "offset", "score_threshold", "with_payload", "with_vector")
+        only(body, "query", "using", "filter", "params", "limit", "offset", "score_threshold", "with_payload", "with_vector", "prefetch")
         params = body.get("params") or {}
         only(params, "exact", "hnsw_ef", "indexed_only")
         request = edge.QueryRequest(
             limit=10 if body.get("limit") is None else body["limit"],
             offset=body.get("offset") or 0,
+            prefetches=as_prefetches(body.get("prefetch")),
             query=as_query(body.get("query"), body.get("using")),
             filter=as_filter(body.get("filter")),
             score_threshold=body.get("score_threshold"),
@@ -140,12 +159,22 @@ async def _ask(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _record(record: Any) -> dict[str, Any]:
-    return {"id": record.id, "payload": record.payload, "vector": record.vector}
+    given = record.vector
+    vector = {name: _json(each) for name, each in given.items()} if isinstance(given, dict) else given
+    return {"id": record.id, "payload": record.payload, "vector": vector}
+
+
+def _json(vector: Any) -> Any:
+    return {"indices": vector.indices, "values": vector.values} if isinstance(vector, edge.SparseVector) else vector
+
+
+def _named(given: Any) -> Any:
+    return {name: as_vector(vector) for name, vector in given.items()} if isinstance(given, dict) else given
 
 
 def _upsert(body: Json) -> list[Any]:
     only(body, "points", "update_filter", "update_mode")
-    points = [edge.Point(as_id(point["id"]), point["vector"], point.get("payload")) for point in body["points"]]
+    points = [edge.Point(as_id(point["id"]), _named(point["vector"]), point.get("payload")) for point in body["points"]]
     return [edge.UpdateOperation.upsert_points(points, as_filter(body.get("update_filter")), _MODES[body.get("update_mode")])]
 
 
