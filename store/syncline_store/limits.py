@@ -112,13 +112,18 @@ def _check_path(field: str, path: str, places: re.Pattern[str] | None) -> None:
         )
 
 
-def checked_ttl(ttl: float | None) -> int | None:
-    """Whole seconds, rounded up. Raises InvalidDocument."""
-    if ttl is None:
-        return None
+def checked_ttl(ttl: float | None) -> float | None:
+    """Whole seconds, rounded up; None (the namespace's default) and infinity (for ever) as they are. Raises InvalidDocument."""
+    if ttl is None or ttl == math.inf:
+        return ttl
     if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl <= MAX_TTL:
-        raise InvalidDocument("ttl", f"must be seconds, more than 0 and {MAX_TTL:,} (20 years) at most")
+        raise InvalidDocument("ttl", f"must be seconds, more than 0 and {MAX_TTL:,} (20 years) at most; math.inf is for ever")
     return math.ceil(ttl)
+
+
+def finite(ttl: float | None) -> int | None:
+    """A checked life in seconds, None for ever."""
+    return None if ttl is None or ttl == math.inf else int(ttl)
 
 
 def checked_limit(limit: int, most: int, field: str = "limit") -> int:

@@ -7,7 +7,7 @@ from syncline_contracts.errors import InvalidDocument
 from syncline_store.engines.protocol import NamespaceSettings
 from syncline_store.filters.declared import Declared, FieldType
 from syncline_store.filters.fields import filter_path
-from syncline_store.limits import checked_paths
+from syncline_store.limits import checked_paths, checked_ttl, finite
 from syncline_store.sparse import languages
 
 MOST_BUCKETS = 65_536
@@ -20,6 +20,7 @@ def wanted_settings(
     filterable: Mapping[str, str | None] | Sequence[str] | None,
     buckets: int,
     hybrid: str | None = None,
+    ttl: float | None = None,
 ) -> NamespaceSettings:
     """What the app asks for. Raises InvalidDocument that names the argument and the remedy."""
     if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= MOST_BUCKETS:
@@ -27,13 +28,13 @@ def wanted_settings(
     if hybrid is not None and hybrid not in languages():
         raise InvalidDocument("hybrid", f"{hybrid!r} is no language: there are {', '.join(languages())}")
     declared = None if filterable is None else _declared(filterable)
-    return NamespaceSettings(buckets, checked_paths("fields", fields), declared, hybrid)
+    return NamespaceSettings(buckets, checked_paths("fields", fields), declared, hybrid, finite(checked_ttl(ttl)))
 
 
 def encoded(settings: NamespaceSettings) -> str:
     """What is indexed, as JSON: the list of paths that are embedded, or an object where more is declared than these."""
     filterable = None if settings.filterable is None else dict(settings.filterable)
-    more = {"filterable": filterable, "hybrid": settings.hybrid}
+    more = {"filterable": filterable, "hybrid": settings.hybrid, "ttl": settings.ttl}
     given = {name: value for name, value in more.items() if value is not None}
     return json.dumps({"fields": settings.fields, **given} if given else settings.fields)
 
@@ -45,7 +46,7 @@ def decoded(buckets: int, text: str) -> NamespaceSettings:
         return NamespaceSettings(buckets, tuple(found))
     given = found.get("filterable")
     declared = None if given is None else tuple((path, None if kind is None else FieldType(kind)) for path, kind in given.items())
-    return NamespaceSettings(buckets, tuple(found["fields"]), declared, found.get("hybrid"))
+    return NamespaceSettings(buckets, tuple(found["fields"]), declared, found.get("hybrid"), found.get("ttl"))
 
 
 def _declared(given: Mapping[str, str | None] | Sequence[str]) -> Declared:

@@ -86,7 +86,8 @@ class TenantView:
         """Write a document, whatever was there before; its revision (µs since 1970).
 
         `index`: None as the namespace says, False to keep it out of the index, or the paths whose texts are embedded
-        (``["title", "author.name"]``). `ttl`: seconds that it lives, for ever without.
+        (``["title", "author.name"]``). `ttl`: seconds that it lives, ``math.inf`` for ever; None as the namespace says, which by default
+        is for ever.
 
         Raises InvalidDocument, QuotaExceeded, RateLimited (nothing was written), NotYetIndexed (it is stored, and inline indexing failed:
         it is taken up again, or lies among the dead letters), WriteOutcomeUnknown (it may or may not have landed), StorageUnavailable.
@@ -170,6 +171,7 @@ class TenantView:
         filterable: Mapping[str, str | None] | Sequence[str] | None = None,
         buckets: int = 8,
         hybrid: str | None = None,
+        ttl: float | None = None,
     ) -> NamespaceSettings:
         """Fix a namespace's settings before its first write; the settings that it has, which are another's if that one came first.
 
@@ -180,10 +182,12 @@ class TenantView:
 
         `hybrid`: a language (``"english"``, or ``"plain"`` for words as they are) whose words searches look for beside the meaning.
 
+        `ttl`: seconds that a document lives which is put without a `ttl` of its own; for ever without.
+
         Settings never change: that others were wanted is logged. Raises InvalidDocument, StorageUnavailable, and for `hybrid`, where this
         process indexes or a server does, IndexMismatch (the collection takes no sparse vectors) and IndexUnavailable.
         """
-        wanted = wanted_settings(fields, filterable, buckets, hybrid)
+        wanted = wanted_settings(fields, filterable, buckets, hybrid, ttl)
         settings = self._parts.settings
         if wanted.hybrid is not None and (settings.inline or not settings.local_index):  # no lock on another process's folder
             await (await self._parts.index()).take_words()

@@ -18,6 +18,7 @@ from syncline_store.directory import Directory
 from syncline_store.document import INDEX_AS_NAMESPACE, Write, content_hash
 from syncline_store.engines.protocol import Engine, NamespaceSettings, Refused, Stored, Unknown, WriteOutcome
 from syncline_store.group_commit import GroupCommit
+from syncline_store.limits import finite
 from syncline_store.pauses import Pauses
 from syncline_store.settings import StoreSettings
 from syncline_store.skew import ClockWatch
@@ -35,12 +36,15 @@ AHEAD = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be written, checked; `value` is canonical text, None deletes. `ttl` is seconds."""
+    """What is to be written, checked; `value` is canonical text, None deletes.
+
+    `ttl` is whole seconds; None is the namespace's default, infinity for ever.
+    """
 
     ref: Ref
     value: str | None
     index_spec: str = INDEX_AS_NAMESPACE
-    ttl: int | None = None
+    ttl: float | None = None
 
 
 class Writer:
@@ -65,10 +69,10 @@ class Writer:
     async def prepare(self, drafts: Sequence[Draft]) -> list[Write]:
         """Draw the revisions, in the order given: of two drafts for one document the later wins. Raises StorageUnavailable, ClockSkew."""
         self._watch.check()
-        for tenant, namespace in {(draft.ref.tenant, draft.ref.namespace) for draft in drafts}:
-            await self.directory.ensure(tenant, namespace)
+        places = {(draft.ref.tenant, draft.ref.namespace) for draft in drafts}
+        defaults = {place: (await self.directory.ensure(*place)).ttl for place in places}
         await self._keep_pace()
-        return [self._made(draft) for draft in drafts]
+        return [self._made(draft, _life(draft, defaults[draft.ref.tenant, draft.ref.namespace])) for draft in drafts]
 
     async def land(self, write: Write) -> ChangeEvent:
         """Returns once document and event are durable. Raises WriteOutcomeUnknown, StorageUnavailable, or why it was refused."""
@@ -109,11 +113,21 @@ class Writer:
         if ahead > AHEAD:
             await asyncio.sleep((ahead - AHEAD) / 1e6)
 
-    def _made(self, draft: Draft) -> Write:
-        """A tombstone has no expires_at: the storage removes its row after the grace, and the index knows when on its own."""
+    def _made(self, draft: Draft, life: int | None) -> Write:
+        """A tombstone has no expires_at: the storage removes its row after the grace, and the index knows when on its own.
+
+        A life counts from updated_at, not from the revision: a conditional write's is the server's to say.
+        """
         self._last = revision = self._clock.tick()
-        life = self._grace if draft.value is None else draft.ttl
-        expires = NEVER if draft.value is None or draft.ttl is None else revision + draft.ttl * 1_000_000
         now, trace = self._clock.now(), tracing.traceparent()
+        expires = NEVER if life is None else now + life * 1_000_000
         event = ChangeEvent.of(draft.ref, revision, Kind.WRITE, first_at=now, expires_at=expires, traceparent=trace)
-        return Write(draft.value, content_hash(draft.value), draft.index_spec, event, life)
+        stored = self._grace if draft.value is None else life
+        return Write(draft.value, content_hash(draft.value), draft.index_spec, event, stored)
+
+
+def _life(draft: Draft, default: int | None) -> int | None:
+    """Seconds, None for ever."""
+    if draft.value is None:
+        return None
+    return default if draft.ttl is None else finite(draft.ttl)

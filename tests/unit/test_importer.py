@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from syncline_contracts.revision import Clock
+from syncline_contracts.revision import NEVER, Clock
 from syncline_store import Store
 from syncline_store.document import moment
 from syncline_store.settings import LimitSettings
@@ -68,6 +68,18 @@ async def test_what_lives_for_ever_does_so_where_it_had_an_end(store: Store) -> 
     found = await store.tenant("acme").get(NOTES, "n1")
     assert found is not None
     assert found.expires_at is None
+
+
+async def test_what_was_exported_without_an_end_has_none_in_a_namespace_that_gives_one(store: Store) -> None:
+    acme = store.tenant("acme")
+    await acme.configure(NOTES, ttl=60)
+    assert counts(await imported(store, note("exported", expires_at=NEVER), note("plain"))) == (2, 0, 0)
+    exported, plain = await acme.get_many([(NOTES, "exported"), (NOTES, "plain")])
+    assert exported is not None
+    assert plain is not None
+    assert exported.expires_at is None
+    assert plain.expires_at is not None
+    assert counts(await imported(store, note("exported", expires_at=NEVER))) == (0, 1, 0)
 
 
 async def test_what_has_expired_is_left_out(store: Store, time: ManualClock) -> None:

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncline_contracts.event import ChangeEvent, Kind
+from syncline_contracts.identity import Ref
 from syncline_contracts.revision import NEVER, Clock
 from syncline_store import Document, Put, Store
+from syncline_store.document import Row, content_hash
 from syncline_store.limits import MAX_TTL
-from syncline_store.refreshing import SECOND, is_due, life, renewed
+from syncline_store.refreshing import SECOND, is_due, life, refreshed, renewed, since
 from syncline_store.testing import open_test_store
 from tests.parts.clock import START, ManualClock
 
@@ -83,6 +86,24 @@ def test_any_end_has_some_life(span: int) -> None:
 def test_a_tenth_must_be_gone_and_with_servers_a_minute_left(gone: int, guarded: bool, expected: bool) -> None:  # noqa: FBT001 - a table
     assert is_due(START, START + 600 * SECOND, START + gone * SECOND, guarded=guarded) is expected
     assert not is_due(START, NEVER, START + gone * SECOND, guarded=guarded)
+
+
+@pytest.mark.parametrize("skew", [-900_001, -100_000, -30, 30, 100_000, 700_000, 3_000_001])
+def test_what_was_written_on_a_condition_is_refreshed_as_long_as_it_was_put(skew: int) -> None:
+    """Its revision is the server's, by the server's clock."""
+    event = ChangeEvent.of(Ref("acme", NOTES, "n1"), START + skew, Kind.WRITE, first_at=START)
+    row = Row(event.ref, event.revision, "{}", content_hash("{}"), event.id, False, "", START + 600 * SECOND, START, START)  # noqa: FBT003 - a row
+    for _ in range(3):
+        now = row.expires_at - 300 * SECOND
+        write = refreshed(row, now, guarded=True)
+        assert write is not None
+        assert abs(write.event.expires_at - now - 600 * SECOND) <= SECOND // 2
+        row = row._replace(expires_at=write.event.expires_at)
+
+
+def test_rows_whose_life_counted_from_the_revision_keep_it() -> None:
+    expires = START + 30 + 600 * SECOND
+    assert life(since(START + 30, START, expires), expires) == 600
 
 
 # ---------------------------------------------------------------------- documents

@@ -135,12 +135,14 @@ class NamespaceSettings:
     `fields` are the paths into the value that are embedded (``"text"``, ``"author.name"``, ``"$"`` for the whole value; none: nothing
     is). `filterable` are the fields that searches may filter by, with their types; None: every scalar within the limits. `hybrid` is the
     language whose words are searched for beside the meaning (decision 0018); None: the meaning alone.
+    `ttl` is how many seconds a document lives that is put without a life of its own; None: for ever.
     """
 
     buckets: int = 8
     fields: tuple[str, ...] = ("$",)
     filterable: Declared | None = None
     hybrid: str | None = None
+    ttl: int | None = None
 
     @property
     def kept(self) -> tuple[str, ...] | None:

@@ -1,6 +1,7 @@
 """Writes what files hold into the store, and leaves alone what it holds already."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -125,7 +126,9 @@ def _expired(item: Item, now: int) -> bool:
 
 
 def _ttl(item: Item, now: int) -> float | None:
-    return None if item.expires_at is None else (item.expires_at - now) / SECOND
+    if item.expires_at is None:
+        return None
+    return math.inf if item.expires_at == NEVER else (item.expires_at - now) / SECOND
 
 
 async def _next(items: Iterator[Item | Problem], count: int) -> list[Item | Problem]:

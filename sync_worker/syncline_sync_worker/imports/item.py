@@ -13,7 +13,7 @@ MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A document as a file holds it. `index` is as in `put`; `expires_at` is µs since 1970, None for ever."""
+    """A document as a file holds it. `index` is as in `put`; `expires_at` is µs since 1970, None as the namespace says."""
 
     namespace: Namespace
     key: str

@@ -7,6 +7,7 @@ from typing import IO, Any, NoReturn
 
 from syncline_contracts.errors import InvalidInput
 from syncline_contracts.identity import Namespace
+from syncline_contracts.revision import NEVER
 from syncline_store.exported import Exported, OtherVersion, is_header
 from syncline_sync_worker.imports.item import MAX_BYTES, Item, Problem, Unreadable
 
@@ -48,7 +49,8 @@ def read_jsonl(path: Path, namespace: Namespace, *, key_field: str, text_field: 
 
 def _exported(value: dict[str, Any], origin: str, size: int) -> Item:
     one = Exported.of(value)
-    return Item(one.namespace, one.key, one.value, origin, one.index, size=size, expires_at=one.expires_at)
+    expires_at = NEVER if one.expires_at is None else one.expires_at
+    return Item(one.namespace, one.key, one.value, origin, one.index, size=size, expires_at=expires_at)
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes | None]:
