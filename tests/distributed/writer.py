@@ -76,8 +76,9 @@ class Writer:
     async def _put(self, change: str, key: str) -> tuple[int, int]:
         words = (f"word{self._chance.randrange(1000)}" for _ in range(LONG if self._chance.random() < 0.05 else SHORT))
         ttl = HOUR if self._chance.random() < 0.3 else None
+        began = self._store.parts.clock.now()
         revision = await self._view.put(NAMESPACE, key, {"id": change, "text": " ".join(words)}, ttl=ttl)
-        return revision, NEVER if ttl is None else revision + ttl * 1_000_000
+        return revision, NEVER if ttl is None else began + ttl * 1_000_000
 
     async def _delete(self, key: str) -> tuple[int, int]:
         return await self._view.delete(NAMESPACE, key), NEVER
