@@ -239,6 +239,18 @@ async def test_minutes_are_minutes_and_the_default_gives_way_to_what_a_put_says(
         assert await alive() == {"ever"}
 
 
+async def test_none_is_for_ever_whatever_the_namespace_says() -> None:
+    """As in LangGraph's other stores: ``None means no expiration``."""
+    now = ManualClock()
+    async with AsyncSynclineStore.from_conn_string(MEMORY, clock=Clock(now=now)) as store:
+        await store.store.tenant("default").configure(A, ttl=60)
+        await store.aput(A, "ever", {})
+        await store.aput(A, "said", {}, ttl=None)
+        await store.store.tenant("default").put(A, "not by LangGraph's face", {})
+        now.forward(61)
+        assert [item.key for item in await store.asearch(A)] == ["ever", "said"]
+
+
 async def test_what_is_read_lives_on_unless_the_configuration_or_the_call_says_otherwise() -> None:
     now = ManualClock()
     async with AsyncSynclineStore.from_conn_string(MEMORY, ttl={"default_ttl": 1}, index=indexing(), clock=Clock(now=now)) as store:

@@ -5,6 +5,7 @@ also across batches that nobody waited for; of several to one document the last 
 """
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -208,6 +209,6 @@ def _said(document: Document) -> dict[str, Any]:
     }
 
 
-def _seconds(minutes: float | None) -> float | None:
-    """To the millisecond, so that a tenth of a minute is six seconds and not a little more."""
-    return None if minutes is None else round(minutes * SECONDS, 3)
+def _seconds(minutes: float | None) -> float:
+    """None is for ever, as LangGraph has it; to the millisecond, so that a tenth of a minute is six seconds and not a little more."""
+    return math.inf if minutes is None else round(minutes * SECONDS, 3)
