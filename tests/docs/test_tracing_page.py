@@ -8,7 +8,7 @@ PAGE = (ROOT / "docs" / "tracing.md").read_text()
 CODE = "\n".join(path.read_text() for folder in ("store", "sync_worker") for path in (ROOT / folder).rglob("*.py"))
 ROW = re.compile(r"^\| `(syncline\.\w+)` \| ([^|]*) \|", re.MULTILINE)
 CALL = re.compile(
-    r'\b(?P<call>span|batch_span|_span|_write)\("(?P<name>syncline\.\w+)"(?P<rest>[^\n]*)\):?\n|self\._write\("(?P<write>syncline\.\w+)"'
+    r'\b(?P<call>span|batch_span|_span|_write)\("(?P<name>syncline\.\w+)"(?P<rest>[^\n]*)\):?\n|_writing\.write(?:_if)?\("(?P<write>syncline\.\w+)"'
 )
 REQUEST = re.compile(
     r'\), "(points|upsert|refresh|remove)"\)|^ +"(points|upsert|refresh|remove)",$|call\(ask, "(\w+)"\)|what: str = "(\w+)"', re.MULTILINE
