@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from syncline_store.conditional import Applied, Refused, Superseded
 from syncline_store.document import Apart, Document
+from syncline_store.drafts import Put
 from syncline_store.engines.protocol import Page
 from syncline_store.settings import IndexingSettings, LimitSettings, StoreSettings
 from syncline_store.store import Store, open_store
-from syncline_store.tenant import Put, TenantView
+from syncline_store.tenant import TenantView
 
 if TYPE_CHECKING:
     from syncline_store.search.hydrate import Hit

@@ -20,6 +20,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from syncline_contracts.errors import SynclineError
 from syncline_contracts.revision import Clock
 from syncline_store.document import Document
+from syncline_store.drafts import Prefix, Put
 from syncline_store.embedding.protocol import Embedder
 from syncline_store.engines.protocol import Engine
 from syncline_store.health import Health
@@ -28,7 +29,7 @@ from syncline_store.metrics import StoreMetrics
 from syncline_store.settings import StoreSettings
 from syncline_store.store import Opening, Store
 from syncline_store.store import open_store as open_async
-from syncline_store.tenant import Filter, Prefix, Put, TenantView
+from syncline_store.tenant import Filter, TenantView
 
 P = ParamSpec("P")
 R = TypeVar("R")

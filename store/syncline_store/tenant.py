@@ -6,7 +6,7 @@ a view cannot see another tenant's documents (architecture, invariant 9).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,19 +14,12 @@ from typing import TYPE_CHECKING, Any
 from syncline_contracts.errors import EmbedderUnavailable, IndexUnavailable, InvalidQuery, SynclineError
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.conditional import Absent, AtRevision, Condition, HasValue, Outcome
-from syncline_store.document import Apart, Document, living
+from syncline_store.document import Document, living
+from syncline_store.drafts import Index, Prefix, Put, chunks, drafted
 from syncline_store.engines.protocol import NamespaceSettings, Page
 from syncline_store.exported import Header, document_line
 from syncline_store.filters import parse
-from syncline_store.limits import (
-    checked_index,
-    checked_limit,
-    checked_namespace,
-    checked_prefix,
-    checked_ref,
-    checked_ttl,
-    checked_value,
-)
+from syncline_store.limits import checked_limit, checked_namespace, checked_prefix, checked_ref, checked_value
 from syncline_store.listing import Cursor, Listing
 from syncline_store.metrics import Operations, measured
 from syncline_store.namespace_settings import wanted_settings
@@ -34,6 +27,7 @@ from syncline_store.parts import Parts
 from syncline_store.rates import SEARCHES, WRITES
 from syncline_store.refreshing import due, refreshed
 from syncline_store.search.asked import Asked
+from syncline_store.settings import LimitSettings
 from syncline_store.tenant_writing import TenantWriting
 from syncline_store.together import together
 from syncline_store.tracing import span
@@ -45,27 +39,11 @@ if TYPE_CHECKING:
     from syncline_store.search.hydrate import Hit
     from syncline_store.search.search import Search
 
-Prefix = Sequence[str]
 Filter = Mapping[str, Any]
-Index = bool | Sequence[str] | Apart | None
 
 MOST_LISTED = 10_000
 """Documents of one page."""
-BULK_ITEMS = 256
-BULK_BYTES = 16_000_000
-"""How much of a put_many is under way at a time."""
 BULK_READ = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """One of many: see `TenantView.put`."""
-
-    namespace: Prefix
-    key: str
-    value: dict[str, Any]
-    index: Index = None
-    ttl: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +135,7 @@ class TenantView:
         """
         await self._writing.open()
         results: list[int | SynclineError] = []
-        for drafts in self._chunks(puts):
+        for drafts in chunks(puts, self._counted):
             with self._span("syncline.put_many"):
                 results += await self._writing.write_some(self.tenant, drafts)
         return results
@@ -326,7 +304,7 @@ class TenantView:
     # ------------------------------------------------------------------ inside
 
     @property
-    def _limits(self) -> Any:
+    def _limits(self) -> LimitSettings:
         return self._parts.settings.limits
 
     def _ref(self, namespace: Prefix, key: str) -> Ref:
@@ -349,8 +327,13 @@ class TenantView:
         return found
 
     def _draft(self, put: Put) -> Draft:
-        text = checked_value(put.value, self._limits)
-        return Draft(self._ref(put.namespace, put.key), text, checked_index(put.index), checked_ttl(put.ttl))
+        return drafted(self.tenant, put, self._limits)
+
+    def _counted(self, put: Put) -> Draft:
+        """A draft that counts against the tenant's rate. Raises InvalidDocument, RateLimited."""
+        draft = self._draft(put)
+        self._writing.rates.take(self.tenant, WRITES)
+        return draft
 
     def _listing(self, prefix: Prefix, filter: Filter | None) -> Listing:
         below = checked_prefix(prefix, self._limits)
@@ -383,24 +366,3 @@ class TenantView:
         except TimeoutError as error:
             within = self._parts.settings.search_deadline
             raise IndexUnavailable(f"a search did not end within search_deadline ({within:g} s): look at index and embedder") from error
-
-    def _chunks(self, puts: Iterable[Put | tuple[Prefix, str, dict[str, Any]]]) -> Iterator[Sequence[Draft | SynclineError]]:
-        chunk: list[Draft | SynclineError] = []
-        size = 0
-        for put in puts:
-            draft = self._draft_or_error(put if isinstance(put, Put) else Put(*put))
-            chunk.append(draft)
-            size += len(draft.value or "") if isinstance(draft, Draft) else 0
-            if len(chunk) == BULK_ITEMS or size >= BULK_BYTES:
-                yield chunk
-                chunk, size = [], 0
-        if chunk:
-            yield chunk
-
-    def _draft_or_error(self, put: Put) -> Draft | SynclineError:
-        try:
-            draft = self._draft(put)
-            self._writing.rates.take(self.tenant, WRITES)
-        except SynclineError as error:
-            return error
-        return draft

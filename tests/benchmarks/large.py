@@ -19,9 +19,9 @@ from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.identity import encode_namespace
 from syncline_store import Store, open_store
+from syncline_store.drafts import Prefix
 from syncline_store.embedding.wordllama import WordLlamaEmbedder
 from syncline_store.index.points import VECTOR, Field, Mark
-from syncline_store.tenant import Prefix
 from syncline_sync_worker.handler import Handler
 from syncline_sync_worker.relay import Relay
 from syncline_sync_worker.transport import DirectPublisher

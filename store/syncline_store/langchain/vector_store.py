@@ -15,6 +15,7 @@ from langchain_core.vectorstores.utils import maximal_marginal_relevance
 from syncline_contracts.errors import SynclineError
 from syncline_contracts.identity import Ref
 from syncline_store.document import Document as Stored
+from syncline_store.drafts import Put
 from syncline_store.embedding.langchain import LangChainEmbedder
 from syncline_store.fresh import Unindexed
 from syncline_store.home import LoopThread
@@ -22,7 +23,6 @@ from syncline_store.langchain.opened import AnyStore, home_of
 from syncline_store.langchain.shape import INDEXED, document_of, filter_of, value_of
 from syncline_store.search.hydrate import Hit
 from syncline_store.sync import SyncStore, open_store
-from syncline_store.tenant import Put
 from syncline_store.together import together
 
 NAMESPACE = ("documents",)

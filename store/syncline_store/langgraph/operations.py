@@ -15,12 +15,13 @@ from langgraph.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Resul
 from syncline_contracts.errors import SynclineError
 from syncline_contracts.identity import Namespace, Ref
 from syncline_store.document import Apart, Document
+from syncline_store.drafts import Put
 from syncline_store.fresh import Unindexed
 from syncline_store.group_commit import GroupCommit
 from syncline_store.langgraph.filters import Wanted, wanted
 from syncline_store.langgraph.index import apart
 from syncline_store.langgraph.namespaces import head, matches
-from syncline_store.tenant import Put, TenantView
+from syncline_store.tenant import TenantView
 from syncline_store.together import together
 
 MOST_WRITES = 256

@@ -10,10 +10,11 @@ from syncline_contracts.errors import InvalidInput, SynclineError
 from syncline_contracts.identity import Ref
 from syncline_contracts.revision import NEVER
 from syncline_store.document import Row, content_hash, living
+from syncline_store.drafts import Put
 from syncline_store.engines.protocol import Engine
 from syncline_store.limits import checked_index, checked_ref, checked_value
 from syncline_store.settings import LimitSettings
-from syncline_store.tenant import Put, TenantView
+from syncline_store.tenant import TenantView
 from syncline_sync_worker.imports.item import Item, Problem
 
 CHUNK = 128
