@@ -13,6 +13,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.identity import Ref
 from syncline_store.document import Row
+from syncline_store.filters.fields import LONGEST
 from syncline_store.index.collection import INDEXED
 from syncline_store.index.points import VECTOR, Field
 from syncline_store.index.state import STATE
@@ -116,7 +117,7 @@ def point_of(row: Row) -> models.PointStruct:
         Field.SPAN.value: [0, len(value["text"])],
         Field.EXPIRES_AT.value: row.expires_at,
         Field.MARK.value: "live",
-        Field.FIELDS.value: {"kind": value["kind"], "number": value["number"]},
+        Field.FIELDS.value: {"kind": value["kind"], "number": value["number"], "text": value["text"][: LONGEST + 1]},
     }
     vector = np.zeros(DIMENSIONS, np.float32)
     return models.PointStruct(id=str(uuid.uuid5(document, "0")), vector={VECTOR: vector.tolist()}, payload=payload)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from syncline_contracts.errors import ConfigurationError, IndexMismatch
+from syncline_contracts.errors import ConfigurationError, DocumentRefused, IndexMismatch
 from syncline_contracts.identity import Ref, point_id
 from syncline_store.index.changes import Refresh, Removal, Upsert
 from syncline_store.index.client import Client
 from syncline_store.index.guard import Plain
 from syncline_store.index.index import Index
 from syncline_store.index.points import Point
+from syncline_store.index.request import as_json
 from tests.parts.embedders import HashEmbedder
 
 REF = Ref("acme", ("notes",), "n1")
@@ -80,6 +81,20 @@ async def test_an_upsert_carries_its_guard_and_waits_until_it_is_durable() -> No
     assert unreadable == {"must_not": [{"key": "revision", "range": {"gte": 0.0}}]}
     assert earlier["must"][1:] == [{"key": "mark", "match": {"value": "live"}}, {"key": "expires_at", "range": {"lt": 9.0}}]
     assert gone["must"] == [{"key": "revision", "match": {"value": 7}}, {"key": "mark", "match": {"value": "gone"}}]
+
+
+def test_a_vector_arrives_as_the_same_float32() -> None:
+    vector = np.random.default_rng(7).normal(size=512).astype(np.float32)
+    body = json.loads(as_json([Upsert([Point("p", REF.document, vector, {})], Plain(7, 9))]))
+    sent = body["operations"][0]["upsert"]["points"][0]["vector"]["dense"]
+    assert np.array_equal(np.array(sent, np.float32), vector)
+
+
+def test_what_json_does_not_have_is_refused_with_its_reason() -> None:
+    """A row that was not written by the store: its documents' numbers have 64 bits."""
+    point = Point("p", REF.document, VECTOR, {"fields": {"n": 1 << 64}})
+    with pytest.raises(DocumentRefused, match="64-bit"):
+        as_json([Upsert([point], Plain(7, 9))])
 
 
 async def test_refreshes_and_removals_of_many_documents_share_a_request() -> None:

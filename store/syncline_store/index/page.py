@@ -6,6 +6,8 @@ from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
+from syncline_store.index.request import plain
+
 Offset = models.ExtendedPointId | None
 Point = tuple[models.ExtendedPointId, Mapping[str, Any] | None]
 """A point's id and its payload."""
@@ -39,7 +41,7 @@ async def by_json(qdrant: AsyncQdrantClient, asked: Asked, after: Offset) -> Pag
         method="POST",
         url="/collections/{collection_name}/points/scroll",
         path_params={"collection_name": asked.collection},
-        json=body if asked.where is None else body | {"filter": asked.where.model_dump(mode="json", exclude_none=True)},
+        json=body if asked.where is None else body | {"filter": plain(asked.where)},
     )
     found = answer["result"]
     return [(point["id"], point.get("payload")) for point in found["points"]], found.get("next_page_offset")

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from pydantic import TypeAdapter
 from qdrant_client import AsyncQdrantClient, models
 
 from syncline_store.index.changes import Refresh, Removal, Upsert
 from syncline_store.index.client import Client
 from syncline_store.index.page import Asked, Offset, by_json, by_models
 from syncline_store.index.points import PointState
-from syncline_store.index.request import as_filter, as_plain, as_point, of_documents, pieces, refreshable, removable
+from syncline_store.index.request import as_filter, as_json, as_point, of_documents, pieces, refreshable, removable
 from syncline_store.index.state import STATE, state
 
 MAX_DOCUMENTS = 256
@@ -25,7 +24,6 @@ MAX_DOCUMENTS = 256
 MAX_OPERATIONS = 64
 """Operations of one request that select by filter."""
 PAGE = 1_000
-_JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 class RemotePoints:
@@ -63,10 +61,6 @@ class RemotePoints:
 
     async def _as_json(self, request: Sequence[Upsert], qdrant: AsyncQdrantClient) -> object:
         """By the client's own request. Its models, and its look through them for texts to embed, would cost as much as all of this."""
-        operations = [
-            {"upsert": {"points": [as_plain(point) for point in operation.points], "update_filter": as_filter(operation.guard)}}
-            for operation in request
-        ]
         return await qdrant.http.client.request(
             type_=dict[str, Any],
             method="POST",
@@ -74,7 +68,7 @@ class RemotePoints:
             path_params={"collection_name": self._collection},
             params={"wait": "true"},
             headers={"Content-Type": "application/json"},
-            content=_JSON.dump_json({"operations": operations}, exclude_none=True),
+            content=as_json(request),
         )
 
     async def _as_models(self, request: Sequence[Upsert], qdrant: AsyncQdrantClient) -> object:

@@ -4,8 +4,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
+import orjson
 from qdrant_client import models
 
+from syncline_contracts.errors import DocumentRefused
 from syncline_store.index.changes import Refresh, Removal, Stray, Upsert
 from syncline_store.index.guard import Below, Gone, Guard, Mend, Plain, Version
 from syncline_store.index.points import SPARSE, VECTOR, Field, Mark, Point
@@ -107,8 +109,8 @@ def removable(removal: Removal) -> models.Filter:
 
 
 def as_plain(point: Point) -> dict[str, Any]:
-    """Qdrant's point; without a vector a tombstone, or the head of a document without text."""
-    vector: dict[str, Any] = {} if point.vector is None else {VECTOR: point.vector.tolist()}
+    """Qdrant's point, its vector an array still; without one a tombstone, or the head of a document without text."""
+    vector: dict[str, Any] = {} if point.vector is None else {VECTOR: point.vector}
     if point.sparse is not None:
         vector[SPARSE] = {"indices": point.sparse.indices, "values": point.sparse.values}
     return {"id": point.id, "vector": vector, "payload": point.payload}
@@ -116,10 +118,30 @@ def as_plain(point: Point) -> dict[str, Any]:
 
 def as_point(point: Point) -> models.PointStruct:
     """The same as the client's model. Not validated a second time: 256 floats a point are what takes long."""
-    plain = as_plain(point)
+    vector: dict[str, Any] = {} if point.vector is None else {VECTOR: point.vector.tolist()}
     if point.sparse is not None:
-        plain["vector"][SPARSE] = models.SparseVector(indices=list(point.sparse.indices), values=list(point.sparse.values))
-    return models.PointStruct.model_construct(**plain)
+        vector[SPARSE] = models.SparseVector(indices=list(point.sparse.indices), values=list(point.sparse.values))
+    return models.PointStruct.model_construct(id=point.id, vector=vector, payload=point.payload)
+
+
+def as_json(operations: Sequence[Upsert]) -> bytes:
+    """The body of a request of upserts. Raises DocumentRefused for a value that JSON does not have.
+
+    Vectors are written as float32, with half the digits that the same numbers take as Python's.
+    """
+    body = [
+        {"upsert": {"points": [as_plain(point) for point in operation.points], "update_filter": plain(as_filter(operation.guard))}}
+        for operation in operations
+    ]
+    try:
+        return orjson.dumps({"operations": body}, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as error:
+        raise DocumentRefused(f"a point cannot be sent as JSON: {error}") from error
+
+
+def plain(where: models.Filter) -> dict[str, Any]:
+    """A filter as JSON has it."""
+    return where.model_dump(mode="json", exclude_none=True)
 
 
 def pieces(operations: Sequence[Upsert], max_points: int = MAX_POINTS) -> Iterator[list[Upsert]]:
