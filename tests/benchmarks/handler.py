@@ -24,7 +24,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from syncline_contracts.event import ChangeEvent
 from syncline_contracts.identity import point_id
-from syncline_store.embedding.protocol import Embedder
+from syncline_store.embedding.protocol import Embedder, Vectors
 from syncline_store.embedding.wordllama import WordLlamaEmbedder
 from syncline_store.engines.protocol import Pos
 from syncline_store.index import remote
@@ -43,6 +43,8 @@ from tests.parts.embedders import NullEmbedder
 from tests.parts.servers.qdrant import qdrant_server
 
 CHUNK, CHUNKS, ROUNDS = 1_024, 4, 2
+TAKES = 0.002
+"""Seconds that a small model takes for a text."""
 Values = Sequence[dict[str, Any]]
 
 
@@ -96,6 +98,19 @@ class Blind:
         return {document: [] for document in documents}
 
 
+class SmallModel(NullEmbedder):
+    """Takes as long as a small transformer may on a CPU: TAKES a text, one batch after the other."""
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__(dimensions)
+        self._one = asyncio.Lock()
+
+    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        async with self._one:
+            await asyncio.sleep(TAKES * len(texts))
+        return await super().embed_documents(texts)
+
+
 def without_guards() -> AbstractContextManager[Any]:
     return patch.object(remote, "as_filter", lambda _: None)
 
@@ -140,6 +155,7 @@ async def play(url: str, client: AsyncQdrantClient, model: Embedder, embed: Any,
     async with AsyncExitStack() as stack:
         null = NullEmbedder(raw.DIMENSIONS)
         plain, unguarded, blind = [await stack.enter_async_context(Ours.open(url, null)) for _ in range(3)]
+        small = await stack.enter_async_context(Ours.open(url, SmallModel(raw.DIMENSIONS)))
         real, whole = [await stack.enter_async_context(Ours.open(url, model)) for _ in range(2)]
         cycle, bare, pipelined = [await stack.enter_async_context(raw.empty(client)) for _ in range(3)]
         gc.collect()
@@ -157,7 +173,13 @@ async def play(url: str, client: AsyncQdrantClient, model: Embedder, embed: Any,
                 await side.put(chunk)
                 events = await side.events()
                 await times.take(name, lambda side=side, events=events: side.handle(events), how)  # type: ignore[misc]  # as above
-            for side, name in ((plain, "same text"), (real, "model"), (real, "model, same text")):
+            for side, name in (
+                (plain, "same text"),
+                (small, "small"),
+                (small, "small, same text"),
+                (real, "model"),
+                (real, "model, same text"),
+            ):
                 await side.put(chunk, **({"stars": 5} if "same" in name else {}))
                 events = await side.events()
                 await times.take(name, lambda side=side, events=events: side.handle(events))  # type: ignore[misc]  # as above
@@ -190,6 +212,7 @@ async def bench() -> list[Figure]:
         against("what the look at heads costs: the same without it", "handler", "blind"),
         against("updates of the same text, null embedder, against embedding", "same text", "handler", 2.0),
         against("updates of the same text, WordLlama, against embedding", "model, same text", "model", 2.0),
+        against("updates of the same text, 2 ms a text, against embedding", "small, same text", "small", 2.0),
         against("outbox into index, WordLlama, against embed + upsert", "whole", "pipelined", 0.7),
     ]
 
