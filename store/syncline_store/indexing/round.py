@@ -10,7 +10,7 @@ from syncline_store.engines.protocol import Outbox
 from syncline_store.index.changes import Removal
 from syncline_store.indexing.deadline import Deadline
 from syncline_store.indexing.decide import Case, Defer, Embed, Gone, Refresh, Remove, Skip
-from syncline_store.indexing.defer import due
+from syncline_store.indexing.defer import due, over
 from syncline_store.indexing.isolate import Poison, spared
 from syncline_store.indexing.look import Decided, Look, Open
 from syncline_store.indexing.outcome import Deferred, Done, Handled, Outcome
@@ -61,11 +61,14 @@ class Round:
 
     async def _defer(self, decided: Sequence[Decided], result: Result) -> None:
         deferred = [(each.case.work.ref, each.verdict.events) for each in decided if isinstance(each.verdict, Defer)]
-        if deferred:
-            events = [event for _, group in deferred for event in group]
-            again = due(events, self.clock.now())
-            await self.outbox.append(events, again)
-            result.outcomes += [Deferred(ref, again) for ref, _ in deferred]
+        now, lateness = self.clock.now(), self.look.documents.lateness
+        for ended in (False, True):
+            group = [(ref, events) for ref, events in deferred if over(events, now) is ended]
+            if group:
+                events = [event for _, some in group for event in some]
+                again = due(events, now, lateness)
+                await self.outbox.append(events, again)
+                result.outcomes += [Deferred(ref, again) for ref, _ in group]
 
     async def _plan(self, decided: Sequence[Decided], result: Result) -> list[Planned]:
         wanted = [(each.case, each.verdict) for each in decided if isinstance(each.verdict, Embed)]
