@@ -97,7 +97,6 @@ async def test_too_few_replicas_write_nothing_and_say_so(keyspace: str, opening:
 async def test_a_write_without_an_answer_is_unknown_and_can_be_repeated_as_it_is(opening: Opening) -> None:
     engine = await opening(request_timeout=1)
     await engine.documents.write([write(ref("warm"), 64) for _ in range(8)])
-    await engine.documents.read([ref("warm")])  # or its statement would be prepared below, for which the driver waits 10 s
     made = [write(ref(f"n{n}"), 128) for n in range(40)]
     for _ in range(engine.outbox.shards):  # so that each shard's minute is open
         await engine.outbox.append([made[0].event])
@@ -114,6 +113,22 @@ async def test_a_write_without_an_answer_is_unknown_and_can_be_repeated_as_it_is
     rows = await engine.documents.read([each.ref for each in made])
     assert [row and (row.revision, row.write_id) for row in rows] == [(128, each.event.id) for each in made]
     assert {row.event.id for row in await events(engine)} >= {each.event.id for each in made}
+
+
+async def test_statements_that_were_never_asked_end_within_the_time_out_too(opening: Opening) -> None:
+    """They are prepared first, for which the driver has a time-out of its own, of 10 s; and none waits for another one's."""
+    engine = await opening(request_timeout=1)
+    await engine.namespaces.get("acme", ("notes",))
+    with frozen():
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(
+                engine.documents.read([ref()]),
+                engine.documents.read_serial([ref()]),
+                engine.leases.marks(),
+                engine.dead_letters.scan(None, 10),
+                return_exceptions=True,
+            )
+    assert {type(answer) for answer in answers} == {StorageUnavailable}
 
 
 async def test_a_write_that_took_long_has_a_fresh_row(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,10 +47,12 @@ def connect(settings: CqlSettings, loop: asyncio.AbstractEventLoop | None = None
         reconnection_policy=ExponentialReconnectionPolicy(0.5, 30),
     )
     try:
-        return cluster.connect()
+        session = cluster.connect()
     except BaseException:
         cluster.shutdown()
         raise
+    session._default_timeout = settings.request_timeout  # noqa: SLF001 - statements are prepared by it; its setter is for no profiles
+    return session
 
 
 def _profile(settings: CqlSettings) -> ExecutionProfile:

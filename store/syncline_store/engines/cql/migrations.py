@@ -53,7 +53,7 @@ async def migrate(session: CqlSession, now: int) -> None:
 
 async def missing(session: CqlSession) -> list[Migration]:
     """What is still to be applied. Raises SchemaTooNew, and ConfigurationError for a migration that was applied with another text."""
-    tables = {name for (name,) in await session.define(_TABLES.format(keyspace=session.settings.keyspace))}
+    tables = {name for (name,) in await session.ask(_TABLES.format(keyspace=session.settings.keyspace))}
     applied = dict(await session.run(_APPLIED)) if "schema_migrations" in tables else {}
     return lacking(migrations(), applied, session.settings.name, "name another keyspace")
 
@@ -61,7 +61,7 @@ async def missing(session: CqlSession) -> list[Migration]:
 async def _prepare_ground(session: CqlSession) -> None:
     """The keyspace, where there is none, and the two tables that migrating itself needs."""
     settings = session.settings
-    if not await session.define(_KEYSPACES.format(keyspace=settings.keyspace)):
+    if not await session.ask(_KEYSPACES.format(keyspace=settings.keyspace)):
         await session.define(_KEYSPACE.format(keyspace=settings.keyspace, replication=settings.replication.in_cql(session.local_dc)))
     for text in (_MADE, _LOCKS):
         await session.define(text.format(keyspace=settings.keyspace))

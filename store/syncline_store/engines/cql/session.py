@@ -1,6 +1,7 @@
 """Statements and how they are run: prepared once, awaited, their errors translated."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class CqlSession:
         self._dialect: Dialect | None = None
         self._prepared: dict[Statement, Prepared] = {}
         self._room = asyncio.Semaphore(settings.max_in_flight)
-        self._preparing = asyncio.Lock()
+        self._preparing: defaultdict[Statement, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._closed = False
 
     @classmethod
@@ -77,14 +78,14 @@ class CqlSession:
     async def dialect(self) -> Dialect:
         """Which server this is: asked once."""
         if self._dialect is None:
-            self._dialect = SCYLLADB if await self.define(TELL) else CASSANDRA
+            self._dialect = SCYLLADB if await self.ask(TELL) else CASSANDRA
         return self._dialect
 
     async def prepared(self, statement: Statement) -> Prepared:
-        """The statement, prepared at its first use."""
+        """The statement, prepared at its first use; none waits for another's."""
         if found := self._prepared.get(statement):
             return found
-        async with self._preparing:
+        async with self._preparing[statement]:
             if statement not in self._prepared:
                 self._prepared[statement] = await self._prepare(statement)
             return self._prepared[statement]
@@ -125,10 +126,17 @@ class CqlSession:
                 raise _told(error, self.settings) from error
 
     async def define(self, text: str) -> list[Any]:
-        """Run a statement that is not prepared: schema changes, and reads that come before them."""
+        """Run a change of the schema, which may take longer than a request."""
+        return await self._unprepared(text, _LONG_ENOUGH)
+
+    async def ask(self, text: str) -> list[Any]:
+        """Read by a statement that is not prepared: what comes before the schema."""
+        return await self._unprepared(text, self.settings.request_timeout)
+
+    async def _unprepared(self, text: str, within: float) -> list[Any]:
         statement = SimpleStatement(text)
         try:
-            return list(await asyncio.to_thread(self._session.execute, statement, timeout=_LONG_ENOUGH))
+            return list(await asyncio.to_thread(self._session.execute, statement, timeout=within))
         except Exception as error:
             raise _told(error, self.settings) from error
 
