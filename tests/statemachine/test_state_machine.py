@@ -340,6 +340,7 @@ class Everything(RuleBasedStateMachine):
         """Everything is handled and swept; the reconciler says the same."""
         self.refresh()
         self.drain_and_compare()
+        self.time_passes(seconds=1)  # a repair that was placed just now lies before the mark then
         self.run(self.world.sweep())
         self.run(self.reconciling.marks_at(self.world.clock.now()))
         report = self.run(self.reconciling.check())
