@@ -153,20 +153,20 @@ async def check_clock(engine: Engine, clock: Clock) -> None:
 async def open_engine(settings: StoreSettings, clock: Clock) -> Engine:
     """The storage as it is: neither migrated nor looked at. Raises ConfigurationError, SchemaTooNew, StorageUnavailable."""
     if settings.cql_settings is not None:
-        return await _open_cql(settings.cql_settings, clock)
+        return await _open_cql(settings.cql_settings, clock, settings.closed_letters_life)
     from syncline_store.engines.sqlite import open_sqlite  # noqa: PLC0415 - one engine is used, the others need not be installed
 
     if settings.sqlite_path != MEMORY:
         await asyncio.to_thread(_make_folder, Path(settings.sqlite_path).parent)
-    return await open_sqlite(settings.sqlite_path, clock=clock)
+    return await open_sqlite(settings.sqlite_path, clock=clock, closed_letters_life=settings.closed_letters_life * 1_000_000)
 
 
-async def _open_cql(settings: CqlSettings, clock: Clock) -> Engine:
+async def _open_cql(settings: CqlSettings, clock: Clock, closed_letters_life: int) -> Engine:
     try:
         from syncline_store.engines.cql import open_cql  # noqa: PLC0415 - its driver is an extra
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"store: {settings.name} needs the driver: pip install 'syncline-store[cql]'") from error
-    return await open_cql(settings, clock=clock)
+    return await open_cql(settings, clock=clock, closed_letters_life=closed_letters_life)
 
 
 def _make_folder(folder: Path) -> None:

@@ -226,3 +226,34 @@ async def test_a_document_that_fails_anew_does_not_write_into_its_closed_letters
     await engine.dead_letters.add([later])
     assert list(await engine.dead_letters.reasons(one.id)) == [one.reason]
     assert list(await engine.dead_letters.reasons(later.id)) == [later.reason]
+
+
+async def test_a_letter_ends_a_month_after_it_was_closed_and_never_while_it_is_open(
+    engine: Engine, implementation: Implementation, now: ManualClock
+) -> None:
+    if implementation.own_time:
+        pytest.skip("its server decides when: tests/integration/test_cql_letters.py")
+    month = 30 * 24 * 3600
+    still_open, closed = letter(of("open")), [letter(of(why.value)) for why in Closed]
+    await engine.dead_letters.add([still_open, *closed])
+    now.forward(2 * month)
+    for one, why in zip(closed, Closed, strict=True):
+        assert await engine.dead_letters.close([one.id], why) == 1
+    assert await engine.expire(now.forward(month - 1)) == 0
+    assert len(await scanned(engine.dead_letters, closed=True)) == 1 + len(closed)
+    assert await engine.expire(now.forward(1)) == len(closed)
+    assert await scanned(engine.dead_letters, closed=True) == [still_open]
+    assert [list(await engine.dead_letters.reasons(one.id)) for one in closed] == [[] for _ in closed]
+    assert list(await engine.dead_letters.reasons(still_open.id)) == [still_open.reason]
+    await engine.dead_letters.add(closed)
+    assert len(await scanned(engine.dead_letters)) == 1 + len(closed), "nothing of an ended letter stands in the way of another"
+
+
+async def test_many_closed_letters_end_in_one_call(engine: Engine, implementation: Implementation, now: ManualClock) -> None:
+    if implementation.own_time:
+        pytest.skip("its server decides when")
+    letters = [letter(of(f"n{number}")) for number in range(1_234)]
+    await engine.dead_letters.add(letters)
+    assert await engine.dead_letters.close([one.id for one in letters], Closed.RESOLVED) == 1_234
+    assert await engine.expire(now.forward(30 * 24 * 3600)) == 1_234
+    assert await scanned(engine.dead_letters, closed=True, limit=10) == []

@@ -76,6 +76,8 @@ class StoreSettings(Settings):
     """Another embedding model whose collection every write reaches as well: while a model is migrated."""
     tombstone_grace: Seconds = 7 * 24 * 3600.0
     """How long a deletion stays known, in the storage and in the index."""
+    closed_letters_life: Annotated[int, Field(ge=7 * 86_400, le=10 * 365 * 86_400)] = 30 * 86_400
+    """Seconds that a dead letter is kept once it is closed; longer than events may come again (a topic's retention)."""
     write_deadline: Seconds = 10.0
     """How long a write whose outcome is unknown is repeated before the caller is told so."""
     catch_up_interval: Seconds = 60.0

@@ -24,11 +24,12 @@ _NAMES = [name.strip() for name in statements.COLUMNS.split(",")]
 
 
 class CqlDeadLetters:
-    """Letters, open and closed."""
+    """Letters, open and closed. Closed ones end `closed_life` seconds later, by the servers' clock."""
 
-    def __init__(self, session: CqlSession, clock: Clock) -> None:
+    def __init__(self, session: CqlSession, clock: Clock, *, closed_life: int) -> None:
         self._session = session
         self._clock = clock
+        self._closed_life = closed_life
 
     async def add(self, letters: Sequence[DeadLetter]) -> None:
         """Durable on return. In turn, as letters of one document must be."""
@@ -100,7 +101,9 @@ class CqlDeadLetters:
     async def _joined(self, there: DeadLetter | None, holder: uuid.UUID, letter: DeadLetter) -> bool:
         """Add to the document's open letter; one that was closed makes room. False: look again."""
         if there is None:  # its process died between claiming and writing, or is about to write: whoever comes first writes it
-            return await self._insert(letter.model_copy(update={"id": holder}))
+            # or it was closed and has ended: its claim, soon to end as well, must last for an open letter
+            kept = await self._applied(statements.CLAIM_AFTER, holder, letter.document, holder)
+            return kept and await self._insert(letter.model_copy(update={"id": holder}))
         if there.closed is not None:
             await self._session.run(statements.CLAIM_AFTER, letter.id, letter.document, holder)
             return False
@@ -122,16 +125,26 @@ class CqlDeadLetters:
                 return False
             if versions is not None and (letter.document is None or (letter.revision or 0) > versions[letter.document]):
                 return False
-            if await self._applied(statements.CLOSE, why.value, self._clock.now(), note, identifier, letter.attempts):
+            closed = letter.model_copy(update={"closed": why, "closed_at": self._clock.now(), "note": note})
+            _, *cells = _columns(closed).values()
+            life = self._closed_life
+            if await self._applied(statements.CLOSE, life, *cells, identifier, letter.attempts, identifier, life):
                 await self._forget(letter, why)
                 return True
         raise StorageUnavailable(f"{self._session.settings.name}: others keep changing the dead letter {identifier}: try again")
 
     async def _forget(self, letter: DeadLetter, why: Closed) -> None:
-        """Off the list. A letter that was discarded stays the document's, and answers what comes again of that version."""
-        await self._session.run(statements.NO_LONGER_OPEN, letter.first_at, letter.id)
-        if letter.document is not None and why is not Closed.DISCARDED:
+        """Off the list. A letter that was discarded stays the document's, and answers what comes again of that version.
+
+        The list comes last: a letter that is on it still is met by the next who reads it, should this process die.
+        """
+        life = self._closed_life
+        if letter.document is not None and why is Closed.DISCARDED:
+            await self._session.run(statements.CLAIM_UNTIL, life, letter.id, letter.document, letter.id, letter.document, life)
+        elif letter.document is not None:
             await self._session.run(statements.UNCLAIM, letter.document, letter.id)
+        await self._session.run(statements.IN_ORDER_UNTIL, letter.first_at, letter.id, life)
+        await self._session.run(statements.NO_LONGER_OPEN, letter.first_at, letter.id)
 
     async def _applied(self, statement: Statement, *values: Any) -> bool:
         return bool((await self._session.run(statement, *values))[0][0])

@@ -17,6 +17,9 @@ from syncline_store.engines.cql.session import CqlSession, Statement
 from syncline_store.engines.cql.statements import namespaces as statements
 from syncline_store.settings import CqlSettings
 
+CLOSED_LETTERS_LIFE = 30 * 24 * 3600
+"""Seconds that a closed dead letter is kept."""
+
 _NOW = Statement("SELECT now() FROM system.local")
 _SHARDS = "shards"
 _IDENTITY = "identity"
@@ -25,14 +28,14 @@ _IDENTITY = "identity"
 class CqlEngine:
     """The six parts over one session, made by `open_cql`. Any number of processes may work on one keyspace."""
 
-    def __init__(self, session: CqlSession, *, clock: Clock) -> None:
+    def __init__(self, session: CqlSession, *, clock: Clock, closed_letters_life: int = CLOSED_LETTERS_LIFE) -> None:
         self._session = session
         self._clock = clock
         self.namespaces = CqlNamespaces(session)
         self.outbox = CqlOutbox(session, Positions(clock.now))
         self.documents = CqlDocuments(session, self.namespaces, self.outbox)
         self.leases = CqlLeases(session, clock)
-        self.dead_letters = CqlDeadLetters(session, clock)
+        self.dead_letters = CqlDeadLetters(session, clock, closed_life=closed_letters_life)
         self.audit = CqlAudit(session, clock)
 
     async def __aenter__(self) -> Self:
@@ -83,13 +86,13 @@ class CqlEngine:
         await self._session.aclose()
 
 
-async def open_cql(settings: CqlSettings, *, clock: Clock) -> CqlEngine:
-    """Connect. The keyspace need not be there yet: `migrate` makes it.
+async def open_cql(settings: CqlSettings, *, clock: Clock, closed_letters_life: int = CLOSED_LETTERS_LIFE) -> CqlEngine:
+    """Connect. The keyspace need not be there yet: `migrate` makes it. `closed_letters_life` (s): of dead letters, once closed.
 
     Raises StorageUnavailable where no server answers, and at once ConfigurationError (credentials, certificates), SchemaTooNew.
     """
     session = await CqlSession.open(settings)
-    engine = CqlEngine(session, clock=clock)
+    engine = CqlEngine(session, clock=clock, closed_letters_life=closed_letters_life)
     try:
         await engine.look()
     except BaseException:

@@ -22,6 +22,8 @@ OUTBOX_LIFE = 3 * 24 * 3600 * 1_000_000
 """µs that an outbox row is kept: three days."""
 AUDIT_LIFE = 90 * 24 * 3600 * 1_000_000
 """µs that an audit record is kept."""
+CLOSED_LETTERS_LIFE = 30 * 24 * 3600 * 1_000_000
+"""µs that a closed dead letter is kept."""
 
 _FIX = "INSERT INTO properties (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _FIXED = "SELECT value FROM properties WHERE name = ?"
@@ -31,7 +33,9 @@ _NEWEST = "SELECT max(revision) FROM documents"
 class SqliteEngine:
     """The six parts over one file, made by `open_sqlite`. A second process may work on the same file."""
 
-    def __init__(self, connections: Connections, *, clock: Clock, shards: int, outbox_life: int, audit_life: int) -> None:
+    def __init__(
+        self, connections: Connections, *, clock: Clock, shards: int, outbox_life: int, audit_life: int, closed_letters_life: int
+    ) -> None:
         self._connections = connections
         self._clock = clock
         positions = Positions(clock.now)
@@ -41,7 +45,7 @@ class SqliteEngine:
         self.leases = SqliteLeases(connections, clock, shards)
         self.dead_letters = SqliteDeadLetters(connections, clock)
         self.audit = SqliteAudit(connections)
-        self._expiry = Expiry(connections, shards, outbox_life=outbox_life, audit_life=audit_life)
+        self._expiry = Expiry(connections, shards, outbox_life=outbox_life, audit_life=audit_life, closed_letters_life=closed_letters_life)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,7 +80,13 @@ class SqliteEngine:
 
 
 async def open_sqlite(
-    path: str, *, clock: Clock, shards: int = 4, outbox_life: int = OUTBOX_LIFE, audit_life: int = AUDIT_LIFE
+    path: str,
+    *,
+    clock: Clock,
+    shards: int = 4,
+    outbox_life: int = OUTBOX_LIFE,
+    audit_life: int = AUDIT_LIFE,
+    closed_letters_life: int = CLOSED_LETTERS_LIFE,
 ) -> SqliteEngine:
     """Open a file (or ``":memory:"``) and bring its schema up to date. `shards` counts for a new file only.
 
@@ -89,7 +99,14 @@ async def open_sqlite(
     except BaseException:
         await connections.aclose()
         raise
-    return SqliteEngine(connections, clock=clock, shards=fixed, outbox_life=outbox_life, audit_life=audit_life)
+    return SqliteEngine(
+        connections,
+        clock=clock,
+        shards=fixed,
+        outbox_life=outbox_life,
+        audit_life=audit_life,
+        closed_letters_life=closed_letters_life,
+    )
 
 
 def _fix(connection: sqlite3.Connection, name: str, wanted: str) -> str:
