@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.runnables import RunnableLambda
 
-from syncline_contracts.errors import InvalidDocument, InvalidFilter
+from syncline_contracts.errors import InvalidDocument, InvalidFilter, InvalidQuery
 from syncline_store.indexing.catch_up import CatchUp
 from syncline_store.langchain import SynclineRetriever, SynclineVectorStore
 from syncline_store.store import Store
@@ -210,3 +210,21 @@ async def test_where_workers_index_a_search_waits_for_what_was_added() -> None:
         assert not done
         await CatchUp(store.parts.engine, await store.parts.indexer(), clock=store.parts.clock).once()
         assert contents(await searching) == ["a cat"]
+
+
+async def test_in_a_hybrid_namespace_words_count_but_for_relevance(store: Store) -> None:
+    await store.tenant("default").configure(("errors",), hybrid="plain")
+    vectors = SynclineVectorStore(store, ("errors",))
+    await vectors.aadd_documents([doc("red cat ERR-4711", "one"), doc("red cat", "two")])
+    by_rank = await vectors.asimilarity_search_with_score("err-4711")
+    assert by_rank[0][0].id == "one"
+    cosines = {document.id: score for document, score in await vectors.asimilarity_search_with_score("red cat", mode="dense")}
+    assert cosines["two"] == pytest.approx(1.0)
+    relevance = {document.id: score for document, score in await vectors.asimilarity_search_with_relevance_scores("red cat")}
+    assert relevance == pytest.approx(cosines)
+    with pytest.raises(InvalidQuery, match="mode='dense'"):
+        await vectors.asimilarity_search("red cat", threshold=0.5)
+    assert contents(await vectors.asimilarity_search("red cat", threshold=0.99, mode="dense")) == ["red cat"]
+    retriever = SynclineRetriever(store, ("errors",), mode="dense", threshold=0.99)
+    assert [found.id for found in await retriever.ainvoke("red cat")] == ["two"]
+    assert (await retriever.ainvoke("err-4711", mode="hybrid", threshold=None))[0].id == "one"

@@ -13,7 +13,7 @@ from syncline_store.langchain.opened import AnyStore, home_of
 from syncline_store.search.hydrate import Hit
 from syncline_store.tenant import TenantView
 
-_ASKED = frozenset({"k", "filter", "threshold"})
+_ASKED = frozenset({"k", "filter", "threshold", "mode"})
 """What a call may say for itself: ``retriever.invoke("cat", k=1)``."""
 
 
@@ -27,11 +27,15 @@ class SynclineRetriever(BaseRetriever):
     k: int = 4
     filter: dict[str, Any] | None = None
     threshold: float | None = None
+    mode: str | None = None
     _view: TenantView = PrivateAttr()
     _home: Home = PrivateAttr()
 
     def __init__(self, store: AnyStore, prefix: Sequence[str] = (), *, tenant: str = "default", **given: Any) -> None:
-        """Over an open store, which is its maker's to close. `given`: `k`, `filter` (over the values), `threshold` (the least cosine)."""
+        """Over an open store, which is its maker's to close.
+
+        `given`: `k`, `filter` (over the values), `threshold` (the least cosine), `mode` ("dense", "hybrid": as in `TenantView.search`).
+        """
         super().__init__(**{"prefix": tuple(prefix), **given})
         opened, self._home = home_of(store)
         self._view = opened.tenant(tenant)

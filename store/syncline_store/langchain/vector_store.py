@@ -21,6 +21,7 @@ from syncline_store.fresh import Unindexed
 from syncline_store.home import LoopThread
 from syncline_store.langchain.opened import AnyStore, home_of
 from syncline_store.langchain.shape import INDEXED, document_of, filter_of, value_of
+from syncline_store.search.asked import Mode
 from syncline_store.search.hydrate import Hit
 from syncline_store.sync import SyncStore, open_store
 from syncline_store.together import together
@@ -111,7 +112,7 @@ class SynclineVectorStore(VectorStore):
         return await self._home.bring(self._get(ids))
 
     def similarity_search(self, query: str, k: int = K, **kwargs: Any) -> list[Document]:
-        """The `k` nearest. `filter`: over metadata; `threshold`: the least cosine."""
+        """The `k` nearest. `filter`: over metadata; `threshold`: the least cosine; `mode`: as in `TenantView.search`."""
         return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
 
     async def asimilarity_search(self, query: str, k: int = K, **kwargs: Any) -> list[Document]:
@@ -119,7 +120,7 @@ class SynclineVectorStore(VectorStore):
         return [document for document, _ in await self.asimilarity_search_with_score(query, k, **kwargs)]
 
     def similarity_search_with_score(self, query: str, k: int = K, **kwargs: Any) -> list[tuple[Document, float]]:
-        """Each with its cosine: 1 is equal."""
+        """Each with its cosine: 1 is equal. In a hybrid namespace with its rank's score (RRF), unless `mode` is "dense"."""
         return self._home.wait(self._scored(k, query=query, **kwargs))
 
     async def asimilarity_search_with_score(self, query: str, k: int = K, **kwargs: Any) -> list[tuple[Document, float]]:
@@ -145,6 +146,13 @@ class SynclineVectorStore(VectorStore):
     ) -> list[Document]:
         """As `max_marginal_relevance_search`."""
         return await self._home.bring(self._varied(query, k, fetch_k, lambda_mult, **kwargs))
+
+    def _similarity_search_with_relevance_scores(self, query: str, k: int = K, **kwargs: Any) -> list[tuple[Document, float]]:
+        """How near it is, in a hybrid namespace too: a rank's score says nothing about that."""
+        return super()._similarity_search_with_relevance_scores(query, k, **{"mode": Mode.DENSE, **kwargs})
+
+    async def _asimilarity_search_with_relevance_scores(self, query: str, k: int = K, **kwargs: Any) -> list[tuple[Document, float]]:
+        return await super()._asimilarity_search_with_relevance_scores(query, k, **{"mode": Mode.DENSE, **kwargs})
 
     # ------------------------------------------------------------------ making
 
@@ -224,10 +232,12 @@ class SynclineVectorStore(VectorStore):
         vector: Sequence[float] | None = None,
         filter: Mapping[str, Any] | None = None,
         threshold: float | None = None,
+        mode: str | None = None,
     ) -> Sequence[Hit]:
         """Of this namespace alone: where nearer ones lie below it, further ones are asked for."""
         await self._unindexed.wait(self._namespace)
-        ask = partial(self._view.search, self._namespace, query=query, vector=vector, filter=filter_of(filter), threshold=threshold)
+        over = filter_of(filter)
+        ask = partial(self._view.search, self._namespace, query=query, vector=vector, filter=over, threshold=threshold, mode=mode)
         found: list[Hit] = []
         begin = 0
         while True:
