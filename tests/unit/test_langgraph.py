@@ -239,6 +239,16 @@ async def test_minutes_are_minutes_and_the_default_gives_way_to_what_a_put_says(
         assert await alive() == {"ever"}
 
 
+async def test_a_hybrid_namespace_is_searched_by_words_too() -> None:
+    async with AsyncSynclineStore.from_conn_string(MEMORY, index=indexing()) as store:
+        await store.store.tenant("default").configure(A, hybrid="plain")
+        for number in range(4709, 4713):
+            await store.aput(A, f"e{number}", {"text": f"the pump stopped ERR-{number}"})
+        found = await store.asearch(A, query="err-4711", limit=2)
+        assert found[0].key == "e4711"
+        assert (found[0].score or 0) > (found[1].score or 0)
+
+
 async def test_none_is_for_ever_whatever_the_namespace_says() -> None:
     """As in LangGraph's other stores: ``None means no expiration``."""
     now = ManualClock()
