@@ -275,6 +275,10 @@ class Everything(RuleBasedStateMachine):
         self.drain()
         self.time_passes(seconds=LATENESS)
         self.run(self.world.sweep())
+        if all(self.run(self.world.row(key)) is None for key in KEYS):  # a source that looks empty would be refused
+            self.put(key=KEYS[-1], text="", number=2, ttl=None, indexed=True)
+            self.drain()
+            self.time_passes(seconds=LATENESS)
         self.run(self.reconciling.marks_at(self.world.clock.now()))
         self.report_is_what_differs_from_an_index_made_anew()
 
