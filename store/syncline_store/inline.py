@@ -4,18 +4,16 @@ Puts that arrive while a batch is being indexed go together into the next.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from syncline_contracts.errors import ConfigurationError, NotYetIndexed, Unavailable
 from syncline_store.document import Write
 from syncline_store.group_commit import GroupCommit
 from syncline_store.indexing.delivery import Delivery
+from syncline_store.indexing.one_at_a_time import OneAtATime
 from syncline_store.indexing.outcome import Buried, Deferred, Handled, Outcome
 from syncline_store.parts import Parts
 from syncline_store.upkeep import Upkeep
-
-if TYPE_CHECKING:
-    from syncline_store.indexing.every import EveryIndex
 
 SOURCE = "inline"
 
@@ -56,7 +54,7 @@ class InlineIndexing:
             case _:
                 assert_never(outcome)
 
-    async def start(self) -> "EveryIndex":
+    async def start(self) -> OneAtATime:
         """Open the index; the upkeep begins with that. Raises what opening the index does."""
         return await self.upkeep.start()
 

@@ -6,14 +6,11 @@ With relay and worker both are theirs.
 import asyncio
 import contextvars
 import logging
-from typing import TYPE_CHECKING
 
 from syncline_contracts.errors import Unavailable
 from syncline_store.indexing.catch_up import LOCAL_OWNER, CatchUp
+from syncline_store.indexing.one_at_a_time import OneAtATime
 from syncline_store.parts import Parts
-
-if TYPE_CHECKING:
-    from syncline_store.indexing.every import EveryIndex
 
 PATIENCE = 5.0
 """Seconds that closing waits for a pass of the catch-up to end by itself."""
@@ -29,12 +26,14 @@ class Upkeep:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._stop = asyncio.Event()
+        self._indexer: OneAtATime | None = None
         self._catch_up: CatchUp | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def start(self) -> "EveryIndex":
+    async def start(self) -> OneAtATime:
         """Open the index, and see that the task runs. Raises what opening the index does."""
-        indexer = await self._parts.indexer()
+        opened = await self._parts.indexer()
+        indexer = self._indexer = self._indexer or OneAtATime(opened)
         if self._running is None or self._running.done():
             _tell(self._running)
             settings = self._parts.settings
