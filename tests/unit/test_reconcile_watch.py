@@ -109,6 +109,16 @@ async def test_drift_is_measured_kept_and_told_once(sides: TwoSides) -> None:
     assert await sides.unhandled() == [], "it repairs nothing unless asked to (invariant 11)"
 
 
+async def test_points_that_do_not_say_whose_they_are_are_measured(sides: TwoSides) -> None:
+    await in_step(sides)
+    async with sides.behind_its_back() as raw:
+        await Damage(raw, COLLECTION).orphan(note("n4"), N1, tenant=None, revision=7)
+    watched = Told(sides)
+    await watched.run()
+    assert watched.value("syncline_reconcile_unnamed") == 1
+    assert watched.value("syncline_reconcile_walks_total", verdict=Verdict.DRIFT) >= 1
+
+
 async def test_the_end_is_told_too_and_an_outage_ends_nothing(sides: TwoSides) -> None:
     await in_step(sides)
     await lost(sides, N1)

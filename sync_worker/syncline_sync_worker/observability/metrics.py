@@ -164,6 +164,11 @@ class Metrics:
         self._drift = Gauge(
             "syncline_reconcile_drift", "Documents that drifted, as of the last walk that told", ["kind"], registry=registry
         )
+        self._unnamed = Gauge(
+            "syncline_reconcile_unnamed",
+            "Documents in the index that do not say whose they are, as of the last walk that told",
+            registry=registry,
+        )
         self._oldest_drift = Gauge("syncline_reconcile_oldest_drift_seconds", "Age of the oldest drift", registry=registry)
         self._repairs = Counter("syncline_reconcile_repairs", "Repair events written", registry=registry)
         self._alerts = Counter("syncline_reconcile_alerts_failed", "Alerts that could not be sent", registry=registry)
@@ -187,6 +192,7 @@ class Metrics:
         self._told.set_function(self._age(self._now()))
         for kind in DriftKind:
             self._drift.labels(kind.value).set(report.by_kind.get(kind, 0))
+        self._unnamed.set(report.unnamed)
         oldest = min((finding.since for finding in report.findings), default=None)
         self._oldest_drift.set_function(_nothing if oldest is None else self._age(oldest))
 
