@@ -136,7 +136,7 @@ def checked_limit(limit: int, most: int, field: str = "limit") -> int:
 def checked_offset(offset: int, most: int) -> int:
     """Raises InvalidQuery unless 0..most."""
     if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset <= most:
-        raise InvalidQuery("offset", f"must be 0 to {most:,}")
+        raise InvalidQuery("offset", f"must be 0 to {most:,}: list(filter=...) gives all that a filter matches, page by page")
     return offset
 
 
