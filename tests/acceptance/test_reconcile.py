@@ -6,7 +6,7 @@ from qdrant_client import QdrantClient, models
 from syncline_contracts.identity import Ref, point_id
 from syncline_store import open_store
 from syncline_store.index.points import VECTOR, Field
-from tests.acceptance.conftest import Cli
+from tests.acceptance.conftest import Cli, documented_keys
 
 WHALE, OWL, BEE, STRANGER = (Ref("default", ("animals",), f"{name}.md") for name in ("whale", "owl", "bee", "stranger"))
 
@@ -31,6 +31,8 @@ def test_drift_is_found_repaired_when_asked_and_gone_then(copied: Cli) -> None:
     damage(copied)
     found = copied("reconcile", "check", *quick, "--json")
     assert found.code == 1
+    assert set(found.json) == documented_keys("reconcile", "check")
+    assert {frozenset(finding) for finding in found.json["findings"]} == {frozenset(documented_keys("findings"))}
     assert found.json["by_kind"] == {"missing": 1, "orphan": 1, "corrupt": 1}
     assert {finding["key"] for finding in found.json["findings"]} == {"whale.md", "stranger.md", "bee.md"}
 
@@ -70,6 +72,8 @@ def test_a_plan_says_what_a_repair_would_do_and_reports_tell_what_became_of_it(c
     damage(copied)
     planned = copied("reconcile", "plan", *quick, "--lines", "found.jsonl", "--rate", "10000/s", "--resume", "walk.json", "--json")
     assert planned.code == 1
+    assert set(planned.json) == documented_keys("reconcile", "plan")
+    assert {frozenset(finding) for finding in planned.json["repairs"]} == {frozenset(documented_keys("repairs"))}
     assert {finding["key"]: finding["kind"] for finding in planned.json["repairs"]} == {"whale.md": "missing", "stranger.md": "orphan"}
     assert all(finding["repair"] for finding in planned.json["repairs"])
     assert len((copied.folder / "found.jsonl").read_text().splitlines()) == 2
@@ -81,6 +85,10 @@ def test_a_plan_says_what_a_repair_would_do_and_reports_tell_what_became_of_it(c
     assert copied("reconcile", "repair", *quick, "--apply", "--yes").code == 0
     copied.ok("reconcile", "check", *quick)
     compared = copied.ok("reconcile", "report", "compare", "latest", "--data", "data")
+    assert {frozenset(finding) for finding in compared["resolved"]} == {frozenset(documented_keys("resolved"))}
+    kept = documented_keys("reconcile", "report", "show") - {"findings"}
+    for report in (*listed["reports"], compared["newer"], compared["older"]):
+        assert (set(report), set(report["scope"])) == (kept, documented_keys("scope"))
     assert {finding["key"] for finding in compared["resolved"]} == {"whale.md", "stranger.md"}
     shown = copied.ok("reconcile", "report", "show", compared["older"]["id"][:8], "--data", "data")
     assert (shown["found"], shown["verdict"]) == (2, "drift")
@@ -117,3 +125,27 @@ def test_a_watch_of_a_local_index_is_refused(copied: Cli) -> None:
     ran = copied("reconcile", "watch", "--data", "data")
     assert ran.code == 2
     assert "reconcile check" in ran.err
+
+
+def test_what_does_not_say_whose_it_is_is_told_of_wherever_drift_is_and_left_by_a_repair(copied: Cli) -> None:
+    quick = ("--data", "data", "--settle", "0", "--delay", "0.1")
+    copied.ok("reconcile", "check", *quick)
+    client = QdrantClient(path=str(copied.folder / "data" / "index"))
+    client.delete("syncline", models.PointIdsList(points=[point_id(WHALE.document, 0)]))
+    (owl,) = client.retrieve("syncline", [point_id(OWL.document, 0)], with_vectors=True)
+    assert isinstance(owl.vector, dict)
+    payload = {**(owl.payload or {}), Field.DOCUMENT: str(STRANGER.document), Field.TENANT: None}
+    client.upsert("syncline", [models.PointStruct(id=point_id(STRANGER.document, 0), vector=dict(owl.vector), payload=payload)])
+    client.close()
+    said = [copied("reconcile", command, *quick) for command in ("check", "plan", "repair")]
+    said.append(copied("reconcile", "report", "show", "--data", "data"))
+    assert ["no repair reaches them" in " ".join(ran.out.split()) for ran in said] == [True] * 4
+    assert [("reconcile plan" in ran.out, "repair --apply" in ran.out) for ran in said[:3]] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    repaired = copied("reconcile", "repair", *quick, "--apply", "--yes", "--json")
+    assert repaired.json["unnamed"] >= 1
+    assert set(repaired.json) == documented_keys("reconcile", "repair")
+    assert repaired.code == 1, "drift is left"

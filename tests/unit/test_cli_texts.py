@@ -1,15 +1,18 @@
 """What people write as times and rates, and what of others' text reaches a terminal."""
 
+import io
 import json
 import socket
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from rich.text import Text
 
 from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker import auditing
+from syncline_sync_worker.cli.output import Output
 from syncline_sync_worker.cli.safe import safe, safe_json
 from syncline_sync_worker.cli.times import parse_duration, parse_rate, parse_time, show_age, show_time
 from tests.parts.clock import SECOND, START
@@ -77,3 +80,19 @@ def test_a_user_without_a_name_is_somebody(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(auditing.getpass, "getuser", nobody)
     assert auditing.whoami() == f"somebody@{socket.gethostname()}"
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("y", True), ("Yes ", True), ("n", False), ("", False), (None, False)])
+def test_who_says_no_is_told_that_nothing_was_changed(answer: str | None, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = Output(as_json=False)
+    printed = io.StringIO()
+    output.err = Console(file=printed)
+
+    def said(_question: str) -> str:
+        if answer is None:
+            raise EOFError
+        return answer
+
+    monkeypatch.setattr(output.err, "input", said)
+    assert output.ask("Repair 1 document?") is agreed
+    assert ("nothing was changed" in printed.getvalue()) is not agreed

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from syncline_sync_worker.cli.output import table
+from syncline_sync_worker.cli.output import counted, table
 from syncline_sync_worker.cli.place import show_namespace
 from syncline_sync_worker.cli.safe import safe
 
@@ -16,30 +16,41 @@ LISTED = 20
 """Findings that a table names; --json has all of them."""
 
 
-def show_report(out: Console, report: "DriftReport", *, dry: bool = False, listed: bool = True) -> None:
-    """For people."""
-    out.print(f"[dim]{report.documents:,} documents against {report.points:,} points in {report.seconds:.1f} s[/]")
+def show_report(out: Console, report: "DriftReport", *, then: str = "", listed: bool = True) -> None:
+    """For people. `then` says what may be done about the findings."""
+    show_compared(out, report)
     if report.findings and listed:
         show_kinds(out, {kind.value: count for kind, count in report.by_kind.items()})
         out.print()
         show_findings(out, report.findings)
-    if report.unlisted:
-        out.print(f"[yellow]and {report.unlisted:,} more differences that were not looked at again[/]")
-    if report.unnamed:
-        out.print(
-            f"[yellow]{report.unnamed:,} documents in the index do not say, or not truly, whose they are: "
-            "no repair reaches them, delete their points[/]"
-        )
-    if report.young:
-        out.print(f"[dim]{report.young:,} differences may still be in flight and were left alone[/]")
+    show_rest(out, unlisted=report.unlisted, unnamed=report.unnamed, young=report.young)
     if report.refused is not None:
         out.print(f"[bold red]refused:[/] {safe(report.refused)}")
     elif report.repaired:
         out.print(f"[green]{report.repaired:,} repaired[/]")
     elif not report.findings and not report.unnamed:
         out.print("[green]in step[/]")
-    elif dry:
-        out.print("[dim]nothing was changed: `syncline reconcile repair --apply` repairs it[/]")
+    elif then and report.findings:
+        out.print(f"[dim]{then}[/]")
+
+
+def show_compared(out: Console, report: "DriftReport") -> None:
+    """What was held against what."""
+    compared = f"{counted(report.documents, 'document')} against {counted(report.points, 'point')}"
+    out.print(f"[dim]{compared} in {report.seconds:.1f} s[/]")
+
+
+def show_rest(out: Console, *, unlisted: int, unnamed: int, young: int) -> None:
+    """What differs, and is not among the findings."""
+    if unlisted:
+        out.print(f"[yellow]and {counted(unlisted, 'more difference')} not looked at again[/]")
+    if unnamed:
+        out.print(
+            f"[yellow]documents in the index that do not say, or not truly, whose they are: {unnamed:,}; "
+            "no repair reaches them, delete their points[/]"
+        )
+    if young:
+        out.print(f"[dim]{counted(young, 'difference')} may still be in flight: left alone[/]")
 
 
 def show_kinds(out: Console, by_kind: "dict[str, int]") -> None:

@@ -49,14 +49,20 @@ class Output:
         return not self.json and self.err.is_terminal and sys.stdin.isatty()
 
     def ask(self, question: str) -> bool:
-        """Ask a person. Blocks; Ctrl-C ends it as KeyboardInterrupt, where asyncio's handler would wait for the line to end."""
+        """Ask a person; who says no is told that nothing was changed.
+
+        Blocks; Ctrl-C ends it as KeyboardInterrupt, where asyncio's handler would wait for the line to end.
+        """
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            return self.err.input(f"{question} \\[y/N] ").strip().lower() in ("y", "yes")
+            agreed = self.err.input(f"{question} \\[y/N] ").strip().lower() in ("y", "yes")
         except EOFError:
-            return False
+            agreed = False
         finally:
             signal.signal(signal.SIGINT, before)
+        if not agreed:
+            self.say("[dim]nothing was changed[/]")
+        return agreed
 
     @contextmanager
     def progress(self, what: str, total: int | None = None, unit: str = "docs") -> Iterator[Callable[[int], None]]:

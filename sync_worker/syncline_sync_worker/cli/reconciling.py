@@ -8,7 +8,8 @@ from rich.console import Console
 from syncline_contracts.errors import InvalidInput, StorageUnavailable
 from syncline_sync_worker.cli import reports
 from syncline_sync_worker.cli.command import command, epilog
-from syncline_sync_worker.cli.drift import data_of, show_findings, show_report
+from syncline_sync_worker.cli.drift import data_of, show_compared, show_findings, show_report, show_rest
+from syncline_sync_worker.cli.output import counted
 from syncline_sync_worker.cli.relaying import run_process
 from syncline_sync_worker.cli.running import FAILED, FINE, PARTLY, Session
 from syncline_sync_worker.cli.safe import safe
@@ -39,6 +40,8 @@ CHECKS = (
     "syncline reconcile check --sample 0.05 --json",
     "syncline reconcile check --part 2/8 --rate 2000/s --resume walk.json",
 )
+_CHECKED = "`syncline reconcile plan` says what a repair would do"
+_DRY = "nothing was changed: `syncline reconcile repair --apply` repairs it"
 PLANS = ("syncline reconcile plan", "syncline reconcile plan --max-share 1 --lines findings.jsonl")
 REPAIRS = ("syncline reconcile repair", "syncline reconcile repair --apply", "syncline reconcile repair --apply --yes --max-share 1")
 WATCHES = ("syncline reconcile watch --config syncline.yaml", "syncline reconcile watch --part 1/4 --set watch.interval=60")
@@ -101,7 +104,7 @@ async def check(
     async with session.open() as app:
         reconciler = await app.reconciler(_settings(app, settle=settle, delay=delay), model)
         report = await _checked(session, app, reconciler, Course(scope, sample, rate, resume, lines))
-    session.output.result(data_of(report), lambda out: show_report(out, report))
+    session.output.result(data_of(report), lambda out: show_report(out, report, then=_CHECKED))
     return report.verdict.exit_code
 
 
@@ -140,11 +143,12 @@ async def plan(
     left = len(report.findings) + report.unlisted - len(repairs)
 
     def show(out: Console) -> None:
-        out.print(f"[dim]{report.documents:,} documents against {report.points:,} points in {report.seconds:.1f} s[/]")
+        show_compared(out, report)
         if refused is not None:
             out.print(f"[bold red]refused:[/] {safe(refused)}")
         if repairs:
             show_findings(out, repairs, repairs=True)
+        show_rest(out, unlisted=0, unnamed=report.unnamed, young=report.young)  # `left` counts what is not listed
         out.print(f"{len(repairs):,} would be repaired" + (f", {left:,} left" if left else ""))
 
     data = {"repairs": [finding.model_dump(mode="json") for finding in repairs], "left": left, "refused": refused}
@@ -186,7 +190,7 @@ async def repair(
         reconciler = await app.reconciler(settings, model)
         report = await _checked(session, app, reconciler, Course(scope, sample, rate, resume, lines))
         if not apply or not report.findings:
-            session.output.result(data_of(report) | {"applied": False}, lambda out: show_report(out, report, dry=True))
+            session.output.result(data_of(report) | {"applied": False}, lambda out: show_report(out, report, then=_DRY))
             return report.verdict.exit_code
         if not yes and not _agreed(session, report):
             return PARTLY
@@ -195,7 +199,7 @@ async def repair(
     session.output.result(data_of(outcome) | {"applied": True}, lambda out: show_report(out, outcome, listed=yes))
     if outcome.refused is not None:
         return FAILED
-    return FINE if outcome.repaired == len(outcome.findings) and not outcome.unlisted else PARTLY
+    return FINE if outcome.repaired == len(outcome.findings) and not outcome.unlisted and not outcome.unnamed else PARTLY
 
 
 async def watch(
@@ -254,4 +258,4 @@ def _agreed(session: Session, report: "DriftReport") -> bool:
     show_report(session.output.err, report)
     if not session.output.can_ask:
         raise InvalidInput("--apply", "nobody can be asked here: say --yes as well")
-    return session.output.ask(f"Repair {len(report.findings):,} documents?")
+    return session.output.ask(f"Repair {counted(len(report.findings), 'document')}?")

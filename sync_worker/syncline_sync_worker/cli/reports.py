@@ -8,8 +8,8 @@ from rich.console import Console
 
 from syncline_contracts.errors import InvalidInput
 from syncline_sync_worker.cli.command import command, epilog
-from syncline_sync_worker.cli.drift import show_findings, show_kinds
-from syncline_sync_worker.cli.output import table
+from syncline_sync_worker.cli.drift import show_findings, show_kinds, show_rest
+from syncline_sync_worker.cli.output import counted, table
 from syncline_sync_worker.cli.place import show_namespace
 from syncline_sync_worker.cli.running import FINE, Session
 from syncline_sync_worker.cli.safe import safe
@@ -76,7 +76,7 @@ async def show(session: Session, which: Which = "latest") -> int:
         findings = await reports.findings(kept)
 
     def out(console: Console) -> None:
-        console.print(f"[bold]{kept.id}[/] {show_time(kept.at)}, {kept.counts['documents']:,} documents: {kept.verdict}")
+        console.print(f"[bold]{kept.id}[/] {show_time(kept.at)}, {counted(kept.counts['documents'], 'document')}: {kept.verdict}")
         model, collection = kept.index
         if collection is not None:
             console.print(f"[dim]the collection {safe(collection)} of the model {safe(model or '')}{safe(_said(kept.scope))}[/]")
@@ -86,6 +86,7 @@ async def show(session: Session, which: Which = "latest") -> int:
             show_kinds(console, dict(kept.counts["by_kind"]))
             console.print()
             show_findings(console, findings, repairs=True)
+        show_rest(console, **{name: int(kept.counts.get(name) or 0) for name in ("unlisted", "unnamed", "young")})
 
     session.output.result(kept.data | {"findings": _data(findings)}, out)
     return FINE
