@@ -83,7 +83,7 @@ def test_a_user_without_a_name_is_somebody(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(("answer", "agreed"), [("y", True), ("Yes ", True), ("n", False), ("", False), (None, False)])
-def test_who_says_no_is_told_that_nothing_was_changed(answer: str | None, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_says_no_is_told_that_nothing_was_changed(answer: str | None, monkeypatch: pytest.MonkeyPatch, *, agreed: bool) -> None:
     output = Output(as_json=False)
     printed = io.StringIO()
     output.err = Console(file=printed)

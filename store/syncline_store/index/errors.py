@@ -70,4 +70,6 @@ def _of_status(status: int, error: Exception, where: str) -> SynclineError:
 def _not_reached(why: Exception, where: str) -> SynclineError:
     if untrusted(why):
         return ConfigurationError(f"the index at {where} cannot be reached ({why}): check the URL; {REMEDY}")
-    return IndexUnavailable(f"the index at {where} does not answer: {why!r}")
+    return IndexUnavailable(
+        f"the index at {where} does not answer ({why!r}): look at its URL, at the network, and whether the server is up"
+    )
