@@ -51,8 +51,12 @@ def assert_kept(changes: Collection[Change], rows: dict[str, Row]) -> None:
 
 def _is(row: Row, acknowledged: Change) -> bool:
     """A put is told its revision; when its life began lies between its call and its answer. A touch moves an end by a minute or more."""
+    if row.revision != acknowledged.revision:
+        return False
     later = row.expires_at - acknowledged.expires_at
-    return row.revision == acknowledged.revision and (later == 0 or (acknowledged.kind == "put" and 0 < later < HALF_A_MINUTE))
+    if acknowledged.kind == "put":
+        return 0 <= later < HALF_A_MINUTE and json.loads(row.value or "{}").get("id") == acknowledged.id
+    return later == 0
 
 
 def _may_be(row: Row, acknowledged: Change, unknown: Sequence[Change]) -> bool:

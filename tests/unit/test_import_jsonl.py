@@ -36,7 +36,6 @@ def test_a_broken_line_is_named_by_its_number(tmp_path: Path, line: bytes, messa
     items, (problem,) = lines(path)
     assert [item.key for item in items] == ["first", "7"]
     assert problem.origin == f"{path}:3"
-    assert problem.message.startswith("line 3: ")
     assert message in problem.message
 
 
@@ -53,7 +52,7 @@ def test_other_fields_may_hold_the_key_and_the_text(tmp_path: Path) -> None:
     path.write_text(json.dumps({"id": "a", "body": "words"}) + "\n" + json.dumps({"id": "b"}) + "\n")
     items, problems = lines(path, Reading(key_field="id", text_field="body"))
     assert [(item.key, item.index) for item in items] == [("a", ("body",))]
-    assert "line 2" in problems[0].message
+    assert problems[0].origin == f"{path}:2"
     assert "'body'" in problems[0].message
 
 

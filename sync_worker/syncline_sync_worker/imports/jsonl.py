@@ -42,7 +42,7 @@ def read_jsonl(path: Path, namespace: Namespace, *, key_field: str, text_field: 
                     yield Problem(origin, str(error))
                     return
                 except (Unreadable, InvalidInput) as error:
-                    yield Problem(origin, f"line {number}: {error}")
+                    yield Problem(origin, str(error))
     except OSError as error:
         yield Problem(str(path), f"cannot be read: {error.strerror}")
 
