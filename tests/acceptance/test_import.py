@@ -32,7 +32,7 @@ def test_a_broken_line_is_named_and_the_others_are_imported(cli: Cli) -> None:
     assert ran.code == 1
     assert (ran.json["written"], ran.json["failed"], ran.json["indexed"]) == (6, 3, True)
     named = {problem["origin"]: problem["message"] for problem in ran.json["problems"]}
-    assert "line 4" in named["lines.jsonl:4"]
+    assert "not JSON" in named["lines.jsonl:4"]
     assert "UTF-8" in named["notes/latin.txt"]
     assert "1,200,000 bytes" in named["notes/large.txt"]
     assert "lines.jsonl:4" in ran.err
